@@ -1,0 +1,35 @@
+"""vitreous: read cryo-electron tomograms that have no labels.
+
+The command line and this module offer the same things; heavy imports happen on first use.
+
+>>> import vitreous
+>>> vitreous.__version__
+'0.1.0'
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+
+if TYPE_CHECKING:
+    from vitreous.core import Volume
+    from vitreous.io import open_volume, write_volume
+    from vitreous.workflows.denoise import denoise
+
+_HOMES = {
+    "Volume": "vitreous.core",
+    "denoise": "vitreous.workflows.denoise",
+    "open_volume": "vitreous.io",
+    "write_volume": "vitreous.io",
+}
+
+__all__ = ["Volume", "denoise", "open_volume", "write_volume"]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOMES:
+        return getattr(import_module(_HOMES[name]), name)
+    raise AttributeError(f"module 'vitreous' has no attribute {name!r}")

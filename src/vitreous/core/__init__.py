@@ -1,0 +1,25 @@
+"""Immutable domain values, protocols and errors; imports nothing of vitreous."""
+
+from vitreous.core.blocks import inside_mask, read_block
+from vitreous.core.errors import InputError, Interrupted, TrainingDiverged, VitreousError
+from vitreous.core.normalization import Normalization, VoxelStatistics, measure_voxels
+from vitreous.core.progress import Progress, SilentProgress
+from vitreous.core.volume import FileHeader, Spacing, Volume, as_spacing
+
+__all__ = [
+    "FileHeader",
+    "InputError",
+    "Interrupted",
+    "Normalization",
+    "Progress",
+    "SilentProgress",
+    "Spacing",
+    "TrainingDiverged",
+    "VitreousError",
+    "Volume",
+    "VoxelStatistics",
+    "as_spacing",
+    "inside_mask",
+    "measure_voxels",
+    "read_block",
+]

@@ -1,0 +1,91 @@
+"""The even/odd partner of a tomogram, found by the naming conventions of the programs that write them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+# (even, odd). RELION numbers its halves and does not say which is which: half1 stands for even.
+_PAIRS = (
+    ("EVN", "ODD"),
+    ("EVEN", "ODD"),
+    ("evn", "odd"),
+    ("even", "odd"),
+    ("Evn", "Odd"),
+    ("Even", "Odd"),
+    ("half1", "half2"),
+)
+_FOLDER_PAIRS = (("even", "odd"), ("Even", "Odd"), ("EVEN", "ODD"))
+
+
+def find_half(path: str | Path) -> tuple[Path, Path] | None:
+    """Even and odd half tomograms that belong to a full or half tomogram.
+
+    Tried in this order: the name itself is a half (`X_EVN_Vol.mrc`, `X_odd.mrc`, `X_half1.mrc`,
+    with a `_`, `-` or `.` around the word); its folder is `even` or `odd` (Warp); halves of it lie
+    beside it (`X.mrc` or `X_Vol.mrc` → `X_EVN_Vol.mrc`, `X_EVN.mrc`, …); halves of it lie in `even/`
+    and `odd/` beside it. Only pairs whose two files exist count.
+
+    Parameters
+    ----------
+    path
+        A full or half tomogram; it need not exist itself.
+
+    Returns
+    -------
+    tuple of Path or None
+        (even, odd), or None when there is no pair. RELION's half1 counts as even.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     for name in ("TS_1_EVN_Vol.mrc", "TS_1_ODD_Vol.mrc"):
+    ...         (Path(folder) / name).touch()
+    ...     even, odd = find_half(Path(folder) / "TS_1.mrc")
+    ...     even.name, odd.name
+    ('TS_1_EVN_Vol.mrc', 'TS_1_ODD_Vol.mrc')
+    """
+    tomogram = Path(path)
+    for even, odd in _candidates(tomogram):
+        if even.exists() and odd.exists():
+            return even, odd
+    return None
+
+
+def _candidates(path: Path) -> Iterator[tuple[Path, Path]]:
+    yield from _as_half(path)
+    for even, odd in _FOLDER_PAIRS:
+        if path.parent.name in (even, odd):
+            above = path.parent.parent
+            yield above / even / path.name, above / odd / path.name
+    yield from _as_full(path)
+    for even, odd in _FOLDER_PAIRS:
+        yield path.parent / even / path.name, path.parent / odd / path.name
+
+
+def _as_half(path: Path) -> Iterator[tuple[Path, Path]]:
+    for pair in _PAIRS:
+        for word in pair:
+            # The last such word counts: an earlier one belongs to the name of the sample.
+            found = list(re.finditer(rf"(?<![A-Za-z0-9]){word}(?![A-Za-z0-9])", path.name))
+            if found:
+                start, end = found[-1].span()
+                even, odd = (path.with_name(path.name[:start] + new + path.name[end:]) for new in pair)
+                yield even, odd
+
+
+def _as_full(path: Path) -> Iterator[tuple[Path, Path]]:
+    stem, suffix = _split(path.name)
+    for even, odd in _PAIRS:
+        bare = stem.removesuffix("_Vol")
+        yield path.with_name(f"{bare}_{even}_Vol{suffix}"), path.with_name(f"{bare}_{odd}_Vol{suffix}")
+        for base in dict.fromkeys((stem, bare)):
+            yield path.with_name(f"{base}_{even}{suffix}"), path.with_name(f"{base}_{odd}{suffix}")
+
+
+def _split(name: str) -> tuple[str, str]:
+    """Name and suffix, with `.mrc.gz` as one suffix and the dot of `10.00Apx.mrc` left in the name."""
+    match = re.fullmatch(r"(.+?)((?:\.[A-Za-z]+)(?:\.(?:gz|bz2))?)", name)
+    return (match[1], match[2]) if match else (name, "")

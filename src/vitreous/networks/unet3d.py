@@ -1,0 +1,77 @@
+"""A plain three-level 3-D U-Net without normalization layers."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+
+class ConvPair(nn.Sequential):
+    """Two 3³ convolutions with leaky ReLU; the first may halve the grid."""
+
+    def __init__(self, inputs: int, outputs: int, *, stride: int = 1) -> None:
+        super().__init__(
+            nn.Conv3d(inputs, outputs, 3, stride=stride, padding=1),
+            nn.LeakyReLU(0.1, inplace=True),
+            nn.Conv3d(outputs, outputs, 3, padding=1),
+            nn.LeakyReLU(0.1, inplace=True),
+        )
+
+
+class UNet3d(nn.Module):
+    """U-Net on (batch, channel, z, y, x); sides must be multiples of `stride`.
+
+    It has no global statistics: each output depends on inputs at most `receptive_radius` away,
+    so that tiles with that margin give what the whole volume would.
+
+    Parameters
+    ----------
+    inputs, outputs
+        Channels in and out.
+    width
+        Channels at full resolution; doubled at every level.
+    levels
+        Number of halvings.
+    """
+
+    def __init__(self, inputs: int = 1, outputs: int = 1, *, width: int = 16, levels: int = 2) -> None:
+        super().__init__()
+        widths = [width * 2**level for level in range(levels + 1)]
+        self.stride = 2**levels
+        self.receptive_radius = _receptive_radius(levels)
+        self.encoders = nn.ModuleList([ConvPair(inputs, widths[0])])
+        for level in range(levels):
+            self.encoders.append(ConvPair(widths[level], widths[level + 1], stride=2))
+        self.ups = nn.ModuleList()
+        self.decoders = nn.ModuleList()
+        for level in reversed(range(levels)):
+            self.ups.append(nn.ConvTranspose3d(widths[level + 1], widths[level], 2, stride=2))
+            self.decoders.append(
+                nn.Sequential(nn.Conv3d(2 * widths[level], widths[level], 3, padding=1), nn.LeakyReLU(0.1, inplace=True))
+            )
+        self.head = nn.Conv3d(widths[0], outputs, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map (batch, inputs, z, y, x) to (batch, outputs, z, y, x)."""
+        skips = []
+        for encoder in self.encoders:
+            x = encoder(x)
+            skips.append(x)
+        skips.pop()
+        for up, decoder in zip(self.ups, self.decoders, strict=True):
+            x = decoder(torch.cat([skips.pop(), up(x)], dim=1))
+        head: Tensor = self.head(x)
+        return head
+
+
+def _receptive_radius(levels: int) -> int:
+    """Voxels of the input that an output can see on either side, counted along the deepest path."""
+    radius, scale = 2, 1
+    for _ in range(levels):  # a strided and a plain convolution: one old and one new voxel
+        radius += scale + 2 * scale
+        scale *= 2
+    radius += scale  # an upsampled voxel stands for a whole block
+    for _ in range(levels):
+        scale //= 2
+        radius += scale
+    return radius
