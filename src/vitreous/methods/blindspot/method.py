@@ -1,0 +1,121 @@
+"""Training and prediction of the blind-spot method."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import ClassVar
+
+import torch
+from torch import Tensor, nn
+
+from vitreous.filters import bilateral
+from vitreous.inference import Tile
+from vitreous.inference.predict import Predictor
+from vitreous.losses import edge_maps, masked_mean_square, total_variation
+from vitreous.methods.blindspot.network import BlindSpotConfig, build_network
+from vitreous.methods.method import PreparedVolume, batch_of, mirrored, placed, predict_block
+from vitreous.training import PatchSampler, TrainingVolume
+
+MAD_TO_SIGMA = 1.4826
+
+
+class BlindSpot:
+    """Train a J-invariant network to predict the very volume it sees (volume-shuffle eqs 7–11).
+
+    Right for noise that is independent between voxels. Reconstructed noise is not: there the
+    network predicts the noise from its neighbours, and the noise model is the better choice.
+
+    Parameters
+    ----------
+    config
+        Settings.
+    precision
+        "float32" or "bfloat16", for prediction.
+    """
+
+    name: ClassVar[str] = "blindspot"
+
+    def __init__(self, config: BlindSpotConfig | None = None, *, precision: str = "float32") -> None:
+        self.config: BlindSpotConfig = config or BlindSpotConfig()
+        self.precision = precision
+        # The paper's attention pools over its whole input: it must see blocks of the training size.
+        self.tile: int | None = None if self.config.backbone == "unet" else self.config.patch_side
+
+    def prepare(self, volume: TrainingVolume) -> PreparedVolume:
+        """Nothing to find out."""
+        return PreparedVolume(volume)
+
+    def build_network(self, seed: int) -> nn.Module:
+        """The network of the configuration."""
+        torch.manual_seed(seed)
+        return build_network(self.config)
+
+    def objective(self, network: nn.Module, volumes: Sequence[PreparedVolume], device: torch.device) -> BlindSpotObjective:
+        """Self-prediction on random patches of all volumes."""
+        return BlindSpotObjective(placed(network, device), [v.volume for v in volumes], self.config, device)
+
+    def predictor(self, network: nn.Module, volume: PreparedVolume, device: torch.device, seed: int) -> Predictor:
+        """Mean over the eight mirror images."""
+        network = placed(network, device).eval()
+
+        def predict(block: Tensor, tile: Tile) -> Tensor:
+            views = (mirrored(index) for index in range(8))
+            parts = [predict_block(network, block.flip(f), device, self.precision).flip(f) for f in views]
+            return torch.stack(parts).mean(0)
+
+        return predict
+
+
+class BlindSpotObjective:
+    """Weighted sum of reconstruction, guidance, edge and total-variation losses."""
+
+    def __init__(
+        self, network: nn.Module, volumes: Sequence[TrainingVolume], config: BlindSpotConfig, device: torch.device
+    ) -> None:
+        self.network, self.config, self.device = network, config, device
+        self.sampler = PatchSampler(volumes, config.patch_side)
+
+    def loss(self, generator: torch.Generator) -> tuple[Tensor, str]:
+        """Draw a batch and compare it with what its surroundings say of it."""
+        patches = [self.sampler.draw(generator) for _ in range(self.config.batch)]
+        noisy = batch_of([p.values for p in patches], self.device)
+        inside = batch_of([p.inside for p in patches], self.device)
+        total = blind_spot_loss(self.network(noisy).float(), noisy, inside, self.config)
+        return total, " and ".join(p.where for p in patches)
+
+
+def blind_spot_loss(prediction: Tensor, noisy: Tensor, inside: Tensor, config: BlindSpotConfig) -> Tensor:
+    """Eq. 11 of the volume-shuffle paper on (b, 1, z, y, x) tensors; terms of weight zero cost nothing."""
+    weights = config.losses
+    total = weights.reconstruction * masked_mean_square(prediction, noisy, inside)
+    if weights.guidance:
+        smooth = gaussian_blur(noisy, config.guidance_sigma)
+        total = total + weights.guidance * masked_mean_square(prediction, smooth, inside)
+    if weights.edge:
+        spread = config.bilateral_range_factor * robust_noise_sigma(noisy)
+        reference = edge_maps(bilateral(noisy, spatial_sigma=1.0, range_sigma=spread))
+        total = total + weights.edge * masked_mean_square(edge_maps(prediction), reference, inside)
+    if weights.total_variation:
+        total = total + weights.total_variation * total_variation(prediction, inside)
+    return total
+
+
+def robust_noise_sigma(volume: Tensor) -> float:
+    """Noise deviation from the median absolute difference of neighbours along x."""
+    difference = (volume[..., 1:] - volume[..., :-1]).abs()
+    return float(MAD_TO_SIGMA * difference.median() / 2**0.5)
+
+
+def gaussian_blur(volume: Tensor, sigma: float) -> Tensor:
+    """Separable Gaussian on (b, 1, z, y, x), edges replicated."""
+    radius = max(1, round(3 * sigma))
+    offsets = torch.arange(-radius, radius + 1, dtype=volume.dtype, device=volume.device)
+    kernel = torch.exp(-0.5 * (offsets / sigma) ** 2)
+    kernel = kernel / kernel.sum()
+    for axis in range(3):
+        pads = [0] * 6
+        pads[2 * (2 - axis)] = pads[2 * (2 - axis) + 1] = radius
+        shape = [1, 1, 1, 1, 1]
+        shape[2 + axis] = -1
+        volume = nn.functional.conv3d(nn.functional.pad(volume, pads, mode="replicate"), kernel.reshape(shape))
+    return volume

@@ -1,0 +1,6 @@
+"""Noise-model denoising: estimate the noise spectrum, recorrupt, train, average."""
+
+from vitreous.methods.noise_model.method import NoiseModel, NoiseModelConfig, recorrupted_pair
+from vitreous.methods.noise_model.spectrum import NoiseSpectrum, estimate_noise_spectrum
+
+__all__ = ["NoiseModel", "NoiseModelConfig", "NoiseSpectrum", "estimate_noise_spectrum", "recorrupted_pair"]

@@ -1,0 +1,180 @@
+"""The noise power spectrum of a tomogram, estimated from that one tomogram.
+
+Quiet patches still hold signal at low frequency, so the spectrum cannot simply be read off them
+there. A single-axis tilt series fills Fourier space slice by slice around the tilt axis: whatever
+ramp, radial filter, angles and missing wedge went into the reconstruction acts across that axis,
+and what the detector and any smoothing do along it acts on the other factor. Hence
+
+    S(k) = A(kz, kx) · g(ky)
+
+for a tilt axis along y. A is read where |ky| is high, g where the frequency across the axis is
+high: both far out in Fourier space, where the specimen has little power, yet between them they give
+S at the lowest frequencies too, wedge and ramp included, without being told the geometry.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import product
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from vitreous.core import Normalization
+from vitreous.fourier import frequency_axes, frequency_radius, patch_spectra, shell_means, symmetrize
+
+PATCH_SIDE = 32
+MOST_PATCHES = 600
+QUIET_SHARE = 0.2
+FEWEST_QUIET = 8
+TRIMMED_SHARE = 0.05
+INNER_SHARE = 0.6  # of the highest frequency with power: from there on the patches are taken to be noise
+SMALLEST_POWER = 0.05  # relative to mid frequencies: below it a band is taken to have been filtered away
+
+
+@dataclass(frozen=True, eq=False)
+class NoiseSpectrum:
+    """An estimated noise spectrum and what it rests on.
+
+    Parameters
+    ----------
+    power
+        S(k), (z, y, x) in FFT order, in units of the standardized volume's variance.
+    total
+        Mean periodogram of all patches: signal and noise, same layout.
+    tilt_axis
+        1 if the slices turn about y, 2 if about x.
+    inner_frequency
+        Where "far out" begins, in cycles/voxel.
+    patches
+        Number of quiet patches used.
+    """
+
+    power: Tensor
+    total: Tensor
+    tilt_axis: int
+    inner_frequency: float
+    patches: int
+
+    @property
+    def noise_share(self) -> float:
+        """Share of the volume's variance that is noise."""
+        return float(self.power.mean() / self.total.mean())
+
+    @property
+    def filled_share(self) -> float:
+        """Share of Fourier space that the noise fills, as (mean S)² / mean S²: 1 for white noise."""
+        return float(self.power.mean() ** 2 / self.power.square().mean())
+
+
+def estimate_noise_spectrum(
+    data: NDArray[Any], normalization: Normalization, mask: NDArray[np.bool_] | None = None
+) -> NoiseSpectrum:
+    """Estimate S(k) from one volume (module docstring; METHODS of noise-model denoising).
+
+    Parameters
+    ----------
+    data
+        (z, y, x) grey values, may be memory-mapped; at most 600 patches are read.
+    normalization
+        Constants that standardize the volume; outliers such as gold are clipped by it.
+    mask
+        Optional specimen mask: only patches mostly inside it count.
+
+    Returns
+    -------
+    NoiseSpectrum in units of the standardized variance.
+
+    Examples
+    --------
+    >>> rng = np.random.default_rng(0)
+    >>> white = rng.normal(size=(64, 64, 64)).astype(np.float32)
+    >>> estimate = estimate_noise_spectrum(white, Normalization(0, 1, -10, 10))
+    >>> bool(abs(estimate.power.mean() - 1) < 0.05 and estimate.filled_share > 0.95)
+    True
+    """
+    shape = tuple(min(PATCH_SIDE, side - side % 2) for side in data.shape)
+    starts = patch_starts(data.shape, shape, mask)
+    blocks = (data[tuple(slice(s, s + n) for s, n in zip(start, shape, strict=True))] for start in starts)
+    spectra = patch_spectra(torch.from_numpy(normalization.apply(block)) for block in blocks)
+    total = symmetrize(spectra.mean(0))
+    inner = INNER_SHARE * highest_frequency(total)
+    quiet = quiet_mean(spectra, inner)
+    fits = {axis: separable_fit(quiet, axis, inner) for axis in (1, 2)}
+    tilt_axis = min(fits, key=lambda axis: misfit(fits[axis], quiet, inner))
+    count = max(FEWEST_QUIET, int(QUIET_SHARE * len(spectra)))
+    return NoiseSpectrum(fits[tilt_axis], total, tilt_axis, inner, min(count, len(spectra)))
+
+
+def patch_starts(
+    volume: Sequence[int], patch: Sequence[int], mask: NDArray[np.bool_] | None = None
+) -> list[tuple[int, ...]]:
+    """Starts of half-overlapping patches, thinned to at most 600 and spread over the volume."""
+    steps = []
+    for side, n in zip(volume, patch, strict=True):
+        count = max(1, round((side - n) / max(1, n // 2)) + 1) if side > n else 1
+        steps.append(np.linspace(0, side - n, count).round().astype(int))
+    starts = [tuple(int(v) for v in start) for start in product(*steps)]
+    if mask is not None:
+        inside = [s for s in starts if mask[tuple(slice(a, a + n) for a, n in zip(s, patch, strict=True))].mean() > 0.5]
+        starts = inside or starts
+    if len(starts) > MOST_PATCHES:
+        chosen = np.random.default_rng(0).choice(len(starts), MOST_PATCHES, replace=False)
+        starts = [starts[i] for i in sorted(chosen)]
+    return starts
+
+
+def highest_frequency(total: Tensor) -> float:
+    """Highest shell (cycles/voxel, at most 0.5) that still holds power: lower in filtered tomograms."""
+    edges = [0.05 * i for i in range(2, 11)]
+    means = shell_means(total, edges).tolist()
+    middle = float(np.nanmedian(means))
+    held = [upper for upper, mean in zip(edges[1:], means, strict=True) if mean > SMALLEST_POWER * middle]
+    return max(held, default=0.5)
+
+
+def quiet_mean(spectra: Tensor, inner: float) -> Tensor:
+    """Mean spectrum of the patches with the least low-frequency power, each rescaled to the whole.
+
+    Quiet patches lie where there is little specimen, often at the borders, where fewer projections
+    contribute and the noise itself is weaker: each is scaled by its high-frequency power to the
+    trimmed mean over all patches.
+    """
+    radius = frequency_radius(spectra.shape[1:])
+    low = spectra[:, (radius > 0.03) & (radius < 0.5 * inner)].sum(1)
+    high = spectra[:, (radius > 1.15 * inner)].mean(1)
+    count = min(len(spectra), max(FEWEST_QUIET, int(QUIET_SHARE * len(spectra))))
+    quietest = low.argsort()[:count]
+    cut = int(TRIMMED_SHARE * len(high))
+    typical = high.sort().values[cut : len(high) - cut].mean()
+    scale = typical / high[quietest].clamp_min(1e-12)
+    return symmetrize((spectra[quietest] * scale[:, None, None, None]).mean(0))
+
+
+def separable_fit(power: Tensor, tilt_axis: int, inner: float) -> Tensor:
+    """A(across) · g(along) from the outer frequencies of a spectrum, for a tilt axis along y (1) or x (2)."""
+    axes = frequency_axes(power.shape)
+    along = axes[tilt_axis].abs()
+    across = torch.stack([f**2 for i, f in enumerate(axes) if i != tilt_axis][:1])[0]
+    across = (across + [f**2 for i, f in enumerate(axes) if i != tilt_axis][1]).sqrt()
+    # A mirror at the plane across the tilt axis leaves a single-axis geometry as it is.
+    mirrored = 0.5 * (power + power.flip(tilt_axis).roll(1, tilt_axis))
+    outer = (along > inner).float().expand_as(power)
+    others = tuple(i for i in range(3) if i != tilt_axis)
+    plane = (mirrored * outer).sum(tilt_axis, keepdim=True) / outer.sum(tilt_axis, keepdim=True).clamp_min(1)
+    far = (across > inner).float().expand_as(power)
+    profile = (mirrored * far).sum(others, keepdim=True) / (plane * far).sum(others, keepdim=True).clamp_min(1e-12)
+    profile = profile / profile[along > inner].mean().clamp_min(1e-12)
+    return plane * profile
+
+
+def misfit(fit: Tensor, power: Tensor, inner: float) -> float:
+    """Mean absolute log ratio of fit and measurement where both are noise."""
+    radius = frequency_radius(power.shape)
+    outer = (radius > inner) & (radius < 0.5)
+    floor = 1e-3 * power[outer].mean()
+    return float((torch.log(fit[outer] + floor) - torch.log(power[outer] + floor)).abs().mean())

@@ -1,0 +1,72 @@
+"""Fourier shell correlation."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import scipy.fft
+from numpy.typing import NDArray
+
+Curve = tuple[NDArray[np.float64], NDArray[np.float64]]
+
+
+def fourier_shell_correlation(
+    first: NDArray[Any], second: NDArray[Any], *, mask: NDArray[np.bool_] | None = None
+) -> Curve:
+    """FSC of two volumes of one shape over shells one Fourier voxel of the shortest side wide.
+
+    Parameters
+    ----------
+    first, second
+        Real arrays (z, y, x).
+    mask
+        Optional region of Fourier space (rfftn layout) to which the sums are restricted.
+
+    Returns
+    -------
+    Frequencies (cycles/voxel, shell centres up to 0.5) and correlations.
+
+    Examples
+    --------
+    >>> v = np.random.default_rng(0).normal(size=(16, 16, 16))
+    >>> bool(np.allclose(fourier_shell_correlation(v, v)[1], 1))
+    True
+    """
+    if first.shape != second.shape:
+        raise ValueError(f"shapes differ: {first.shape} and {second.shape}")
+    a, b = (scipy.fft.rfftn(np.asarray(v, np.float32)) for v in (first, second))
+    squares = np.zeros(())
+    for axis, side in enumerate(first.shape):
+        f = scipy.fft.rfftfreq(side) if axis == first.ndim - 1 else scipy.fft.fftfreq(side)
+        squares = squares + (f**2).reshape([-1 if i == axis else 1 for i in range(first.ndim)])
+    width = 1 / min(first.shape)
+    shell = np.rint(np.sqrt(squares) / width).astype(int)
+    count = int(0.5 / width) + 1
+    keep = shell < count
+    if mask is not None:
+        keep &= mask
+
+    def shell_sum(values: NDArray[Any]) -> NDArray[np.float64]:
+        return np.bincount(shell[keep], weights=values[keep], minlength=count)
+
+    cross = shell_sum((a * b.conj()).real)
+    power = np.sqrt(shell_sum(np.abs(a) ** 2) * shell_sum(np.abs(b) ** 2))
+    curve = np.divide(cross, power, out=np.zeros(count), where=power > 0)
+    return (np.arange(1, count) * width), curve[1:]
+
+
+def fsc_resolution(curve: Curve, spacing_angstrom: float, *, threshold: float = 0.5) -> float:
+    """Resolution in Å at which the curve first falls below `threshold` (linear between shells).
+
+    Twice the spacing (Nyquist) if it never does; infinite if it starts below.
+    """
+    frequency, values = curve
+    below = np.flatnonzero(values < threshold)
+    if below.size == 0:
+        return float(spacing_angstrom / frequency[-1])
+    i = int(below[0])
+    if i == 0:
+        return float("inf")
+    share = (values[i - 1] - threshold) / (values[i - 1] - values[i])
+    return float(spacing_angstrom / (frequency[i - 1] + share * (frequency[i] - frequency[i - 1])))

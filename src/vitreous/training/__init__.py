@@ -1,0 +1,26 @@
+"""One training loop, its checkpoints and its patches; knows no method."""
+
+from vitreous.training.checkpoint import (
+    CheckpointStore,
+    load_model,
+    model_sha256,
+    save_model,
+)
+from vitreous.training.loop import Objective, TrainingRecord, TrainingSettings, steps_within, train
+from vitreous.training.sampling import Patch, PatchSampler, TrainingVolume, step_generator
+
+__all__ = [
+    "CheckpointStore",
+    "Objective",
+    "Patch",
+    "PatchSampler",
+    "TrainingRecord",
+    "TrainingSettings",
+    "TrainingVolume",
+    "load_model",
+    "model_sha256",
+    "save_model",
+    "step_generator",
+    "steps_within",
+    "train",
+]

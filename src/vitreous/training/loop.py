@@ -1,0 +1,169 @@
+"""The one training loop: steps, schedule, finiteness, checkpoints, interruption."""
+
+from __future__ import annotations
+
+import copy
+import math
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor, nn
+
+from vitreous.core import Interrupted, Progress, TrainingDiverged
+from vitreous.training.checkpoint import CheckpointStore, TrainingState
+from vitreous.training.sampling import step_generator
+
+CHECKPOINT_SECONDS = 20.0
+SNAPSHOT_STEPS = 25
+RATE_AFTER_ROLLBACK = 0.25
+TIMED_STEPS = 4
+
+
+class Objective(Protocol):
+    """What a method hands to the loop: a network and the loss of one step."""
+
+    network: nn.Module
+
+    def loss(self, generator: torch.Generator) -> tuple[Tensor, str]:
+        """Differentiable scalar loss of one freshly drawn batch, and what the batch was, in words."""
+
+
+@dataclass(frozen=True)
+class TrainingSettings:
+    """How long and how fast to train.
+
+    `precision` is "float32" or "bfloat16" (autocast); `schedule` is "cosine" (after `warmup_steps`)
+    or "constant".
+    """
+
+    steps: int
+    learning_rate: float
+    seed: int
+    device: torch.device
+    precision: str = "float32"
+    betas: tuple[float, float] = (0.9, 0.999)
+    schedule: str = "cosine"
+    warmup_steps: int = 20
+    gradient_clip: float = 1.0
+
+
+@dataclass(frozen=True)
+class TrainingRecord:
+    """What a training did: every step's loss, seconds in this process, roll-backs."""
+
+    losses: tuple[float, ...]
+    seconds: float
+    rollbacks: int
+
+
+def train(
+    objective: Objective,
+    settings: TrainingSettings,
+    progress: Progress,
+    store: CheckpointStore | None = None,
+) -> TrainingRecord:
+    """Train `objective.network` in place for `settings.steps` steps, from the newest checkpoint if any.
+
+    On the CPU the result depends on settings and objective alone: an interrupted and resumed
+    training gives the same weights bit for bit.
+
+    Raises
+    ------
+    Interrupted
+        If `progress.should_stop()` turned true; a checkpoint is left in `store`.
+    TrainingDiverged
+        If loss or gradient is not finite again after one roll-back at a lower rate.
+    """
+    network = objective.network.train()
+    optimizer = torch.optim.Adam(network.parameters(), settings.learning_rate, betas=settings.betas)
+    state = store.restore(network, optimizer) if store else None
+    step, factor, losses = (state.step, state.rate_factor, list(state.losses)) if state else (0, 1.0, [])
+    progress.start("training", settings.steps, done=step)
+    begun = saved = time.monotonic()
+    good = _snapshot(network, optimizer, step)
+    rollbacks = 0
+    while step < settings.steps:
+        if progress.should_stop():
+            if store:
+                store.save(network, optimizer, TrainingState(step, factor, tuple(losses)))
+            raise Interrupted
+        value, where = _one_step(objective, optimizer, settings, step, factor)
+        if not math.isfinite(value):
+            text = f"the loss is not finite at step {step + 1}, on {where}"
+            if factor < 1:
+                if store:
+                    network.load_state_dict(good[0])
+                    optimizer.load_state_dict(good[1])
+                    store.save(network, optimizer, TrainingState(good[2], factor, tuple(losses[: good[2]])))
+                raise TrainingDiverged(f"{text}, again after a roll-back at a lower rate")
+            network.load_state_dict(good[0])
+            optimizer.load_state_dict(good[1])
+            step, factor, rollbacks = good[2], RATE_AFTER_ROLLBACK, rollbacks + 1
+            del losses[step:]
+            progress.warn(f"{text}: back to step {step} at {RATE_AFTER_ROLLBACK:g} times the rate")
+            progress.start("training", settings.steps, done=step)
+            continue
+        step += 1
+        losses.append(value)
+        progress.advance(loss=value)
+        if step % SNAPSHOT_STEPS == 0:
+            good = _snapshot(network, optimizer, step)
+        if store and (step == settings.steps or time.monotonic() - saved > CHECKPOINT_SECONDS):
+            store.save(network, optimizer, TrainingState(step, factor, tuple(losses)))
+            saved = time.monotonic()
+    network.eval()
+    return TrainingRecord(tuple(losses), time.monotonic() - begun, rollbacks)
+
+
+def steps_within(seconds: float, objective: Objective, settings: TrainingSettings) -> int:
+    """Number of steps that fit into `seconds`, from timing a few; the network is left as it was."""
+    network = objective.network.train()
+    before = copy.deepcopy(network.state_dict())
+    optimizer = torch.optim.Adam(network.parameters(), settings.learning_rate, betas=settings.betas)
+    _one_step(objective, optimizer, settings, 0, 1.0)
+    begun = time.monotonic()
+    for step in range(1, TIMED_STEPS + 1):
+        _one_step(objective, optimizer, settings, step, 1.0)
+    network.load_state_dict(before)
+    return max(1, int(seconds / ((time.monotonic() - begun) / TIMED_STEPS)))
+
+
+def learning_rate(settings: TrainingSettings, step: int) -> float:
+    """Rate at a step (0-based): linear warm-up, then cosine to zero or constant."""
+    warmup = min(1.0, (step + 1) / max(1, settings.warmup_steps))
+    if settings.schedule == "constant":
+        return settings.learning_rate * warmup
+    return settings.learning_rate * warmup * 0.5 * (1 + math.cos(math.pi * step / settings.steps))
+
+
+@contextmanager
+def autocast(settings: TrainingSettings) -> Iterator[None]:
+    """Mixed precision as the settings say."""
+    with torch.autocast(settings.device.type, torch.bfloat16, enabled=settings.precision == "bfloat16"):
+        yield
+
+
+def _one_step(
+    objective: Objective, optimizer: torch.optim.Optimizer, settings: TrainingSettings, step: int, factor: float
+) -> tuple[float, str]:
+    """One update; returns the loss (not finite if the gradient is not, and then nothing is updated)."""
+    for group in optimizer.param_groups:
+        group["lr"] = learning_rate(settings, step) * factor
+    with autocast(settings):
+        loss, where = objective.loss(step_generator(settings.seed, step))
+    optimizer.zero_grad()
+    loss.backward()  # type: ignore[no-untyped-call]
+    norm = torch.nn.utils.clip_grad_norm_(objective.network.parameters(), settings.gradient_clip)
+    value = float(loss.detach())
+    if not (math.isfinite(value) and math.isfinite(float(norm))):
+        return math.nan, where
+    optimizer.step()
+    return value, where
+
+
+def _snapshot(network: nn.Module, optimizer: torch.optim.Optimizer, step: int) -> tuple[dict[str, Tensor], dict[str, Any], int]:
+    return copy.deepcopy(network.state_dict()), copy.deepcopy(optimizer.state_dict()), step
