@@ -77,6 +77,10 @@ class LearnedMethod(Protocol):
     config: LearnedConfig
     tile: int | None
 
+    @property
+    def bytes_per_voxel(self) -> float:
+        """Working memory of prediction for each voxel of a tile."""
+
     def prepare(self, volume: TrainingVolume) -> PreparedVolume:
         """Look at one volume: cheap, deterministic, no training."""
 

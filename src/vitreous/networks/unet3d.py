@@ -75,3 +75,8 @@ def _receptive_radius(levels: int) -> int:
         scale //= 2
         radius += scale
     return radius
+
+
+def unet_bytes_per_voxel(width: int) -> float:
+    """Peak memory of a forward pass without gradients for each voxel, float32 (measured, rounded up)."""
+    return 28.0 * width

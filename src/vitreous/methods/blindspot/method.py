@@ -14,6 +14,7 @@ from vitreous.inference.predict import Predictor
 from vitreous.losses import edge_maps, masked_mean_square, total_variation
 from vitreous.methods.blindspot.network import BlindSpotConfig, build_network
 from vitreous.methods.method import PreparedVolume, batch_of, mirrored, placed, predict_block
+from vitreous.networks.unet3d import unet_bytes_per_voxel
 from vitreous.training import PatchSampler, TrainingVolume
 
 MAD_TO_SIGMA = 1.4826
@@ -40,6 +41,12 @@ class BlindSpot:
         self.precision = precision
         # The paper's attention pools over its whole input: it must see blocks of the training size.
         self.tile: int | None = None if self.config.backbone == "unet" else self.config.patch_side
+
+    @property
+    def bytes_per_voxel(self) -> float:
+        """Working memory of prediction for each voxel of a tile."""
+        unet = self.config.backbone == "unet"
+        return unet_bytes_per_voxel(self.config.width) if unet else 64.0 * self.config.widths[0]
 
     def prepare(self, volume: TrainingVolume) -> PreparedVolume:
         """Nothing to find out."""

@@ -13,6 +13,7 @@ from vitreous.inference.predict import Predictor
 from vitreous.losses import masked_mean_square
 from vitreous.methods.method import LearnedConfig, PreparedVolume, batch_of, mirrored, placed, predict_block
 from vitreous.networks import UNet3d
+from vitreous.networks.unet3d import unet_bytes_per_voxel
 from vitreous.training import PatchSampler, TrainingVolume
 
 
@@ -47,6 +48,11 @@ class Noise2Noise:
     def __init__(self, config: PairConfig | None = None, *, precision: str = "float32") -> None:
         self.config: PairConfig = config or PairConfig()
         self.precision = precision
+
+    @property
+    def bytes_per_voxel(self) -> float:
+        """Working memory of prediction for each voxel of a tile."""
+        return unet_bytes_per_voxel(self.config.width)
 
     def prepare(self, volume: TrainingVolume) -> PreparedVolume:
         """Nothing to find out."""

@@ -15,6 +15,7 @@ from vitreous.losses import masked_mean_square
 from vitreous.methods.method import LearnedConfig, PreparedVolume, batch_of, mirrored, placed, predict_block
 from vitreous.methods.noise_model.spectrum import estimate_noise_spectrum
 from vitreous.networks import UNet3d
+from vitreous.networks.unet3d import unet_bytes_per_voxel
 from vitreous.training import PatchSampler, TrainingVolume, step_generator
 
 WRAP = 16  # the drawn noise is periodic: a patch is cut from a block this much larger
@@ -53,6 +54,11 @@ class NoiseModel:
     def __init__(self, config: NoiseModelConfig | None = None, *, precision: str = "float32") -> None:
         self.config: NoiseModelConfig = config or NoiseModelConfig()
         self.precision = precision
+
+    @property
+    def bytes_per_voxel(self) -> float:
+        """Working memory of prediction for each voxel of a tile."""
+        return unet_bytes_per_voxel(self.config.width)
 
     def prepare(self, volume: TrainingVolume) -> PreparedVolume:
         """Estimate the noise spectrum."""

@@ -1,0 +1,93 @@
+"""`vitreous inspect`, `evaluate`, `report` and `benchmark`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from vitreous.cli.console import ConsoleProgress, print_result
+from vitreous.cli.denoise import Json, Quiet
+
+evaluate = typer.Typer(help="Metrics between files.", no_args_is_help=True, pretty_exceptions_enable=False)
+VoxelSize = Annotated[float | None, typer.Option(help="Voxel spacing in Å where the file has none.")]
+First = Annotated[Path, typer.Argument(help="Volume to judge.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add this module's commands."""
+    app.command("inspect")(inspect_command)
+    app.add_typer(evaluate, name="evaluate")
+    app.command("report")(report_command)
+    app.command("benchmark")(benchmark_command)
+
+
+def inspect_command(
+    files: Annotated[list[Path], typer.Argument(help="Tomograms.")], voxel_size: VoxelSize = None, json: Json = False
+) -> None:
+    """Say what a tomogram is: header, statistics, noise estimate."""
+    from vitreous.workflows.inspect import inspect_file
+
+    found = [inspect_file(f, voxel_size) for f in files]
+    lines = [f"{key}: {value}" for facts in found for key, value in facts.items()]
+    print_result(found[0] if len(found) == 1 else {"files": found}, lines, as_json=json)
+
+
+@evaluate.command("denoise")
+def evaluate_denoise(
+    volume: First,
+    reference: Annotated[Path, typer.Argument(help="Ground truth of the same size.")],
+    noisy: Annotated[Path | None, typer.Option(help="The input, for the gain over it.")] = None,
+    json: Json = False,
+) -> None:
+    """PSNR, SSIM, correlation and FSC resolution against a reference."""
+    from vitreous.workflows.evaluate import evaluate_denoised
+
+    facts = evaluate_denoised(volume, reference, noisy)
+    print_result(facts, [f"{key}: {value:.4g}" for key, value in facts.items()], as_json=json)
+
+
+@evaluate.command("fsc")
+def evaluate_fsc(
+    first: First,
+    second: Annotated[Path, typer.Argument(help="Volume to compare with.")],
+    threshold: Annotated[float, typer.Option(help="FSC at which the resolution is read off.")] = 0.5,
+    voxel_size: VoxelSize = None,
+    json: Json = False,
+) -> None:
+    """Fourier shell correlation of two volumes."""
+    from vitreous.workflows.evaluate import evaluate_shells
+
+    facts = evaluate_shells(first, second, threshold, voxel_size)
+    lines = [f"resolution: {facts['resolution_angstrom']:.1f} Å at FSC = {threshold}"]
+    print_result(facts, lines, as_json=json)
+
+
+def report_command(run_dir: Annotated[Path, typer.Argument(help="Run directory of a finished run.")]) -> None:
+    """Write the report of a finished run again."""
+    from vitreous.workflows.denoise_files import rerender
+
+    path = rerender(run_dir)
+    print_result({"report": str(path)}, [f"report: {path}"], as_json=False)
+
+
+def benchmark_command(
+    table: Annotated[str, typer.Argument(help="Name of a table, or: list.")],
+    output: Annotated[Path, typer.Option("-o", "--output", help="Folder for records.")] = Path("runs/benchmark"),
+    seeds: Annotated[int, typer.Option(help="Number of seeds.", min=1)] = 3,
+    rows: Annotated[list[str] | None, typer.Option("--row", help="Only these cases; may be repeated.")] = None,
+    quiet: Quiet = False,
+    json: Json = False,
+) -> None:
+    """Measure methods on frozen cases; rows that are recorded already are not measured again."""
+    progress = ConsoleProgress(quiet=quiet)
+    from vitreous.benchmark import run_table, table_names
+
+    if table == "list":
+        names = table_names()
+        print_result(dict(names), [f"{name}: {text}" for name, text in names.items()], as_json=json)
+        return
+    with progress.active():
+        result = run_table(table, output.absolute(), seeds=seeds, only=tuple(rows or ()), progress=progress)
+    print_result({"records": result.records, "report": str(result.report)}, [result.markdown, f"report: {result.report}"], as_json=json)

@@ -1,0 +1,49 @@
+"""Metrics between files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from vitreous.core import InputError, Volume
+from vitreous.io import open_volume
+from vitreous.metrics import fourier_shell_correlation, fsc_resolution
+from vitreous.workflows.evidence import scores_against
+
+
+def evaluate_denoised(volume: Path, reference: Path, noisy: Path | None = None) -> dict[str, float]:
+    """Scores of a denoised volume against the truth; with the noisy one also the gain over it."""
+    first, truth = open_pair(volume, reference)
+    facts = scores_against(first.data, truth.data)
+    spacing = truth.mean_spacing_angstrom
+    if spacing is not None:
+        facts["resolution_angstrom"] = fsc_resolution(fourier_shell_correlation(first.data, truth.data), spacing)
+    if noisy is not None:
+        before, _ = open_pair(noisy, reference)
+        facts["delta_psnr"] = facts["psnr"] - scores_against(before.data, truth.data)["psnr"]
+    return facts
+
+
+def evaluate_shells(first: Path, second: Path, threshold: float, voxel_size: float | None) -> dict[str, Any]:
+    """FSC curve of two volumes and the resolution at a threshold."""
+    a, b = open_pair(first, second, voxel_size)
+    spacing = a.mean_spacing_angstrom
+    if spacing is None:
+        raise InputError("the voxel spacing is unknown", path=first, remedy="give --voxel-size in Å")
+    curve = fourier_shell_correlation(a.data, b.data)
+    resolution = fsc_resolution(curve, spacing, threshold=threshold)
+    return {
+        "resolution_angstrom": resolution,
+        "threshold": threshold,
+        "frequency_per_angstrom": (curve[0] / spacing).tolist(),
+        "fsc": curve[1].tolist(),
+    }
+
+
+def open_pair(first: Path, second: Path, voxel_size: float | None = None) -> tuple[Volume, Volume]:
+    """Two volumes of one shape."""
+    volumes = [open_volume(p, voxel_spacing_angstrom=voxel_size, allow_damaged=True) for p in (first, second)]
+    if volumes[0].shape != volumes[1].shape:
+        text = f"its size {volumes[1].shape} (z, y, x) differs from {volumes[0].shape} of {first}"
+        raise InputError(text, path=second, remedy="compare volumes of one size")
+    return volumes[0], volumes[1]

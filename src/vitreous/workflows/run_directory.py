@@ -1,0 +1,88 @@
+"""The folder a long command leaves: what ran, on what, with which result."""
+
+from __future__ import annotations
+
+import json
+import platform
+import shlex
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+import vitreous
+from vitreous.core import InputError
+from vitreous.io import write_text_atomic
+
+RUN_SCHEMA = 1
+
+
+@dataclass(frozen=True)
+class RunDirectory:
+    """`run.json` and its neighbours in `path`."""
+
+    path: Path
+
+    @property
+    def checkpoints(self) -> Path:
+        """Where an unfinished training keeps its state."""
+        return self.path / "checkpoints"
+
+    @property
+    def report(self) -> Path:
+        """The HTML report."""
+        return self.path / "report.html"
+
+    def exists(self) -> bool:
+        """Whether a run was begun here."""
+        return (self.path / "run.json").is_file()
+
+    def read(self) -> dict[str, Any]:
+        """The contents of `run.json`.
+
+        Raises
+        ------
+        InputError
+            If there is none, or it is damaged or of another schema.
+        """
+        file = self.path / "run.json"
+        try:
+            facts = json.loads(file.read_text(encoding="utf-8"))
+        except (FileNotFoundError, NotADirectoryError) as error:
+            raise InputError("is no run directory: run.json is missing", path=self.path) from error
+        except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
+            raise InputError(f"cannot be read ({error})", path=file, remedy="start the run again") from error
+        if not isinstance(facts, dict) or facts.get("schema") != RUN_SCHEMA:
+            raise InputError("is of an unknown schema", path=file, remedy="start the run again")
+        return facts
+
+    def write(self, facts: Mapping[str, Any]) -> None:
+        """Replace `run.json`, complete or not at all."""
+        self.path.mkdir(parents=True, exist_ok=True)
+        write_text_atomic(self.path / "run.json", json.dumps({"schema": RUN_SCHEMA, **facts}, indent=2) + "\n")
+
+    def begin(self, kind: str, request: Mapping[str, Any], **facts: Any) -> dict[str, Any]:
+        """Record that a run starts (or goes on); returns what was written."""
+        record = {
+            "kind": kind,
+            "status": "running",
+            "request": dict(request),
+            "versions": versions(),
+            "started": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
+            **facts,
+        }
+        self.write(record)
+        return record
+
+
+def versions() -> dict[str, str]:
+    """Versions that a result depends on."""
+    return {"vitreous": vitreous.__version__, "torch": torch.__version__, "python": platform.python_version()}
+
+
+def shell_command(words: list[str]) -> str:
+    """A command line that can be pasted into a shell."""
+    return shlex.join(words)
