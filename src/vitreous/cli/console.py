@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import signal
 import sys
 from collections.abc import Iterator, Mapping
@@ -12,7 +13,14 @@ from typing import Any
 
 from rich.console import Console
 from rich.markup import escape
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
 
 
 class ConsoleProgress:
@@ -37,7 +45,7 @@ class ConsoleProgress:
             TimeRemainingColumn(),
             TextColumn("{task.fields[figures]}"),
             console=self.console,
-            disable=quiet,
+            disable=quiet or not self.console.is_terminal,
         )
         self._task: Any = None
         self._plain_mark = 0
@@ -45,12 +53,14 @@ class ConsoleProgress:
     @contextmanager
     def active(self) -> Iterator[ConsoleProgress]:
         """Draw, and listen to Ctrl-C, for the length of a `with` block."""
-        previous = signal.signal(signal.SIGINT, self._on_interrupt)
+        # Batch systems send SIGTERM at the end of a job's time: it is as polite a wish as Ctrl-C.
+        previous = {wish: signal.signal(wish, self._on_interrupt) for wish in (signal.SIGINT, signal.SIGTERM)}
         try:
             with self._bars:
                 yield self
         finally:
-            signal.signal(signal.SIGINT, previous)
+            for wish, handler in previous.items():
+                signal.signal(wish, handler)
 
     def start(self, stage: str, total: int, done: int = 0) -> None:
         """Open a new bar."""
@@ -94,4 +104,15 @@ class ConsoleProgress:
 
 def print_result(facts: Mapping[str, Any], lines: list[str], *, as_json: bool) -> None:
     """Write a result to stdout: one JSON object, or lines for people."""
-    sys.stdout.write((json.dumps(facts) if as_json else "\n".join(lines)) + "\n")
+    text = json.dumps(finite(facts)) if as_json else "\n".join(lines)
+    # A file name need not be valid Unicode; its odd bytes are shown as escapes.
+    sys.stdout.write(text.encode("utf-8", "backslashreplace").decode("utf-8") + "\n")
+
+
+def finite(value: Any) -> Any:
+    """The same plain values with None for NaN and infinity, which JSON does not have."""
+    if isinstance(value, Mapping):
+        return {key: finite(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [finite(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
     from vitreous.workflows.denoise_files import DenoiseOutcome
 
 METHOD_HELP = "auto, noise-model, blindspot, n2n, gaussian, lowpass or median."
-Seed = Annotated[int, typer.Option(help="Seed of every random draw.", min=0)]
+Seed = Annotated[int, typer.Option(help="Seed of every random draw.", min=0, max=2**63 - 1)]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Show warnings only.")]
 Json = Annotated[bool, typer.Option("--json", help="Print the result as one JSON object.")]
@@ -29,7 +30,9 @@ def register(app: typer.Typer) -> None:
 
 
 def denoise_command(
-    files: Annotated[list[Path] | None, typer.Argument(help="Tomograms: MRC or OME-Zarr.", show_default=False)] = None,
+    files: Annotated[
+        list[Path] | None, typer.Argument(help="Tomograms: MRC or OME-Zarr.", show_default=False)
+    ] = None,
     output: Annotated[
         Path | None, typer.Option("-o", "--output", help="Output file; a folder for several tomograms.")
     ] = None,
@@ -40,10 +43,14 @@ def denoise_command(
     model: Annotated[Path | None, typer.Option(help="Run directory of a trained model to apply.")] = None,
     shared_model: Annotated[bool, typer.Option(help="Train one model on all tomograms.")] = False,
     steps: Annotated[int | None, typer.Option(help="Training steps.", min=1)] = None,
-    time_budget: Annotated[str | None, typer.Option(help="Training time instead of steps: 90s, 10m, 2h.")] = None,
+    time_budget: Annotated[
+        str | None, typer.Option(help="Training time instead of steps: 90s, 10m, 2h.")
+    ] = None,
     max_memory: Annotated[str | None, typer.Option(help="Memory to stay under, such as 8GB.")] = None,
     run_dir: Annotated[Path | None, typer.Option(help="Where the report and model go.")] = None,
-    voxel_size: Annotated[float | None, typer.Option(help="Voxel spacing in Å where the file has none.")] = None,
+    voxel_size: Annotated[
+        float | None, typer.Option(help="Voxel spacing in Å where the file has none.")
+    ] = None,
     invert: Annotated[bool, typer.Option(help="Invert the contrast of the output.")] = False,
     overwrite: Annotated[bool, typer.Option(help="Replace existing outputs.")] = False,
     seed: Seed = 0,
@@ -54,21 +61,35 @@ def denoise_command(
     """Denoise tomograms; each is its own training data."""
     files = files or ([even] if even else [])
     if not files:
-        raise InputError("no tomogram was given", remedy="name a file: vitreous denoise tomogram.mrc -o denoised.mrc")
+        raise InputError(
+            "no tomogram was given", remedy="name a file: vitreous denoise tomogram.mrc -o denoised.mrc"
+        )
     if output is None:
-        raise InputError("no output was given", remedy="add -o denoised.mrc, or -o FOLDER for several tomograms")
+        raise InputError(
+            "no output was given", remedy="add -o denoised.mrc, or -o FOLDER for several tomograms"
+        )
     if steps is not None and time_budget is not None:
         raise InputError("--steps and --time-budget exclude each other", remedy="give one of them")
-    if voxel_size is not None and not voxel_size > 0:
+    if voxel_size is not None and not 0 < voxel_size < math.inf:
         raise InputError("--voxel-size must be a positive number of Å")
     budget = None if time_budget is None else seconds_of(time_budget)
-    several = len(files) > 1 or shared_model or output.is_dir() and output.suffix != ".zarr" or not output.suffix
+    several = (
+        len(files) > 1 or shared_model or (output.is_dir() and output.suffix != ".zarr") or not output.suffix
+    )
     if several and (even or odd or run_dir):
-        raise InputError("--even, --odd and --run-dir belong to a single tomogram", remedy="denoise it alone, with -o FILE")
+        raise InputError(
+            "--even, --odd and --run-dir belong to a single tomogram", remedy="denoise it alone, with -o FILE"
+        )
     progress = ConsoleProgress(quiet=quiet)
 
     from vitreous.workflows.denoise import DenoiseSettings
-    from vitreous.workflows.denoise_files import DenoiseRequest, denoise_file, denoise_files, plain_name, plan_files
+    from vitreous.workflows.denoise_files import (
+        DenoiseRequest,
+        denoise_file,
+        denoise_files,
+        plain_name,
+        plan_files,
+    )
 
     settings = DenoiseSettings(method, steps, budget, seed, device, max_memory, invert, absolute(model))
     folder = run_dir or output.with_name(f"{plain_name(output)}.run")
@@ -93,7 +114,9 @@ def denoise_command(
 
 
 def demo_command(
-    output: Annotated[Path, typer.Option("-o", "--output", help="Folder for the demonstration.")] = Path("runs/demo"),
+    output: Annotated[Path, typer.Option("-o", "--output", help="Folder for the demonstration.")] = Path(
+        "runs/demo"
+    ),
     seed: Seed = 0,
     device: Device = "auto",
     quiet: Quiet = False,
@@ -106,7 +129,10 @@ def demo_command(
     with progress.active():
         outcome = run_demo(output.absolute(), seed=seed, device=device, progress=progress)
     scores = outcome.facts["scores"]
-    lines = [f"{row}: PSNR {s['psnr']:.2f} dB, SSIM {s['ssim']:.3f}, correlation {s['cc']:.3f}" for row, s in scores.items()]
+    lines = [
+        f"{row}: PSNR {s['psnr']:.2f} dB, SSIM {s['ssim']:.3f}, correlation {s['cc']:.3f}"
+        for row, s in scores.items()
+    ]
     print_result(facts_of(outcome), [*lines, f"report: {outcome.report}"], as_json=json)
 
 
@@ -135,7 +161,12 @@ def facts_of(outcome: DenoiseOutcome) -> dict[str, Any]:
     """An outcome as plain values."""
     kept = ("method", "reason", "seconds", "warnings", "found", "scores")
     facts = {key: outcome.facts[key] for key in kept if key in outcome.facts}
-    return {"output": str(outcome.output), "run_dir": str(outcome.run_dir), "report": str(outcome.report), **facts}
+    return {
+        "output": str(outcome.output),
+        "run_dir": str(outcome.run_dir),
+        "report": str(outcome.report),
+        **facts,
+    }
 
 
 def absolute(path: Path | None) -> Path | None:

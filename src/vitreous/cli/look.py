@@ -24,7 +24,9 @@ def register(app: typer.Typer) -> None:
 
 
 def inspect_command(
-    files: Annotated[list[Path], typer.Argument(help="Tomograms.")], voxel_size: VoxelSize = None, json: Json = False
+    files: Annotated[list[Path], typer.Argument(help="Tomograms.")],
+    voxel_size: VoxelSize = None,
+    json: Json = False,
 ) -> None:
     """Say what a tomogram is: header, statistics, noise estimate."""
     from vitreous.workflows.inspect import inspect_file
@@ -74,9 +76,14 @@ def report_command(run_dir: Annotated[Path, typer.Argument(help="Run directory o
 
 def benchmark_command(
     table: Annotated[str, typer.Argument(help="Name of a table, or: list.")],
-    output: Annotated[Path, typer.Option("-o", "--output", help="Folder for records.")] = Path("runs/benchmark"),
+    output: Annotated[Path, typer.Option("-o", "--output", help="Folder for records.")] = Path(
+        "runs/benchmark"
+    ),
     seeds: Annotated[int, typer.Option(help="Number of seeds.", min=1)] = 3,
-    rows: Annotated[list[str] | None, typer.Option("--row", help="Only these cases; may be repeated.")] = None,
+    rows: Annotated[
+        list[str] | None, typer.Option("--row", help="Only these cases; may be repeated.")
+    ] = None,
+    data: Annotated[Path | None, typer.Option(help="Folder of real data, for tables that need it.")] = None,
     quiet: Quiet = False,
     json: Json = False,
 ) -> None:
@@ -89,5 +96,11 @@ def benchmark_command(
         print_result(dict(names), [f"{name}: {text}" for name, text in names.items()], as_json=json)
         return
     with progress.active():
-        result = run_table(table, output.absolute(), seeds=seeds, only=tuple(rows or ()), progress=progress)
-    print_result({"records": result.records, "report": str(result.report)}, [result.markdown, f"report: {result.report}"], as_json=json)
+        result = run_table(
+            table, output.absolute(), seeds=seeds, only=tuple(rows or ()), data=data, progress=progress
+        )
+    print_result(
+        {"records": result.records, "report": str(result.report)},
+        [result.markdown, f"report: {result.report}"],
+        as_json=json,
+    )

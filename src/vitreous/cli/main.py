@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import errno
+import os
+import shlex
 import sys
 import traceback
-from typing import Annotated
+from typing import Annotated, NoReturn
 
 import typer
 
 import vitreous
 from vitreous.cli import denoise, look
-from vitreous.core.errors import Interrupted, VitreousError
+from vitreous.core.errors import InputError, Interrupted, VitreousError
+
+# Writing that fails late: the outputs are checked before, but a disk can fill up while a run is on.
+OUTPUT_FAULTS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM)
 
 app = typer.Typer(
     name="vitreous",
@@ -24,7 +30,9 @@ look.register(app)
 
 
 @app.callback(invoke_without_command=True)
-def root(version: Annotated[bool, typer.Option("--version", help="Print the version and stop.")] = False) -> None:
+def root(
+    version: Annotated[bool, typer.Option("--version", help="Print the version and stop.")] = False,
+) -> None:
     """Read cryo-electron tomograms that have no labels."""
     if version:
         sys.stdout.write(f"vitreous {vitreous.__version__}\n")
@@ -36,21 +44,46 @@ def main() -> None:
     try:
         app()
     except Interrupted as stopped:
-        fail(str(stopped), stopped.exit_code)
+        fail(farewell(stopped), stopped.exit_code)
     except VitreousError as error:
         fail(str(error), error.exit_code)
     except KeyboardInterrupt:
         fail("stopped at once; a run directory's last checkpoint can be resumed", Interrupted.exit_code)
     except BrokenPipeError:
         sys.exit(1)
+    except MemoryError:
+        fail(
+            "there is not enough memory; close other programs, or crop or bin the tomogram",
+            InputError.exit_code,
+        )
+    except OSError as error:
+        if error.errno not in OUTPUT_FAULTS:
+            raise_fault()
+        place = f"{error.filename}: " if error.filename else ""
+        fail(
+            f"{place}{os.strerror(error.errno or 0).lower()}; free some space or choose another place",
+            InputError.exit_code,
+        )
     except Exception:  # the outermost frame: whatever reaches it is a fault of ours
-        traceback.print_exc()
-        fail("this is a fault of vitreous; please report the lines above", 1)
+        raise_fault()
 
 
-def fail(text: str, code: int) -> None:
+def raise_fault() -> NoReturn:
+    """Say everything about an exception nobody foresaw."""
+    traceback.print_exc()
+    fail("this is a fault of vitreous; please report the lines above", 1)
+
+
+def farewell(stopped: Interrupted) -> str:
+    """The resume command of a stopped run, quoted for a shell."""
+    if stopped.run_dir is None:
+        return str(stopped)
+    return f"interrupted; continue with: {shlex.join(['vitreous', 'resume', str(stopped.run_dir)])}"
+
+
+def fail(text: str, code: int) -> NoReturn:
     """One line on stderr, then exit."""
-    sys.stderr.write(f"vitreous: {text}\n")
+    sys.stderr.write(f"vitreous: {' '.join(text.splitlines())}\n")
     sys.exit(code)
 
 

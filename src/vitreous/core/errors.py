@@ -35,7 +35,8 @@ class Interrupted(VitreousError):
 
     def __init__(self, run_dir: Path | None = None) -> None:
         self.run_dir = run_dir
-        super().__init__("interrupted" if run_dir is None else f"interrupted; continue with: vitreous resume {run_dir}")
+        advice = "" if run_dir is None else f"; continue with: vitreous resume {run_dir}"
+        super().__init__(f"interrupted{advice}")
 
 
 class TrainingDiverged(VitreousError):

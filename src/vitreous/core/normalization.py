@@ -30,7 +30,8 @@ class Normalization:
         """Standardized float32 copy of a block."""
         values = np.clip(np.asarray(block, dtype=np.float32), self.low, self.high)
         standardized = (values - np.float32(self.mean)) / np.float32(self.deviation)
-        return np.nan_to_num(standardized, copy=False, nan=0.0)
+        finite: NDArray[np.float32] = np.nan_to_num(standardized, copy=False, nan=0.0)
+        return finite
 
     def invert(self, block: NDArray[np.float32]) -> NDArray[np.float32]:
         """Grey values of a standardized block."""
@@ -98,7 +99,9 @@ def _slabs(data: NDArray[Any], mask: NDArray[np.bool_] | None) -> Any:
         yield np.asarray(data[cut]), (True if mask is None else np.asarray(mask[cut], dtype=bool))
 
 
-def _sample(data: NDArray[Any], mask: NDArray[np.bool_] | None, wanted: int = 2_000_000) -> NDArray[np.float64]:
+def _sample(
+    data: NDArray[Any], mask: NDArray[np.bool_] | None, wanted: int = 2_000_000
+) -> NDArray[np.float64]:
     """Finite voxels on a regular grid, about `wanted` of them."""
     step = max(1, int((data.size / wanted) ** (1 / 3)))
     grid = np.asarray(data[::step, ::step, ::step], dtype=np.float64)

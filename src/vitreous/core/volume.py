@@ -89,7 +89,7 @@ def as_spacing(value: float | Sequence[float] | None) -> Spacing | None:
     """
     if value is None:
         return None
-    triple = (value,) * 3 if isinstance(value, (int, float)) else tuple(value)
+    triple = (value,) * 3 if isinstance(value, (int, float, np.number)) else tuple(value)
     if len(triple) != 3 or not all(np.isfinite(s) and s > 0 for s in triple):
         raise ValueError(f"voxel spacing must be one or three positive numbers in Å, not {value!r}")
     z, y, x = (float(s) for s in triple)

@@ -20,7 +20,7 @@ def bilateral(volume: Tensor, *, spatial_sigma: float, range_sigma: float, radiu
     spatial_sigma
         In voxels.
     range_sigma
-        In grey values.
+        In grey values; 0 averages equal neighbours only.
     radius
         Half side of the window; edges are replicated.
 
@@ -37,10 +37,11 @@ def bilateral(volume: Tensor, *, spatial_sigma: float, range_sigma: float, radiu
     padded = F.pad(flat, (radius,) * 6, mode="replicate")
     total, weights = torch.zeros_like(flat), torch.zeros_like(flat)
     z, y, x = flat.shape[2:]
+    likeness = max(2 * range_sigma**2, 1e-30)
     for i, j, k in product(range(2 * radius + 1), repeat=3):
         distance2 = (i - radius) ** 2 + (j - radius) ** 2 + (k - radius) ** 2
         neighbour = padded[:, :, i : i + z, j : j + y, k : k + x]
-        weight = torch.exp(-((neighbour - flat) ** 2) / (2 * range_sigma**2))
+        weight = torch.exp(-((neighbour - flat) ** 2) / likeness)
         weight *= math.exp(-distance2 / (2 * spatial_sigma**2))
         total += weight * neighbour
         weights += weight

@@ -48,7 +48,8 @@ def lowpass(volume: NDArray[Any], *, cutoff: float, edge: float = 0.02) -> Array
     squares = np.zeros((), np.float32)
     for axis, side in enumerate(padded.shape):
         f = scipy.fft.rfftfreq(side) if axis == padded.ndim - 1 else scipy.fft.fftfreq(side)
-        squares = squares + (f**2).astype(np.float32).reshape([-1 if i == axis else 1 for i in range(padded.ndim)])
+        broadcast = [-1 if i == axis else 1 for i in range(padded.ndim)]
+        squares = squares + (f**2).astype(np.float32).reshape(broadcast)
     ramp = np.clip((np.sqrt(squares) - cutoff) / edge + 0.5, 0, 1)
     transfer = 0.5 * (1 + np.cos(np.pi * ramp))
     filtered = scipy.fft.irfftn(scipy.fft.rfftn(padded) * transfer, s=padded.shape)

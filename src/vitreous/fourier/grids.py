@@ -8,7 +8,9 @@ import torch
 from torch import Tensor
 
 
-def frequency_axes(shape: Sequence[int], *, half: bool = False, device: torch.device | None = None) -> tuple[Tensor, ...]:
+def frequency_axes(
+    shape: Sequence[int], *, half: bool = False, device: torch.device | None = None
+) -> tuple[Tensor, ...]:
     """Frequencies of every axis in cycles/voxel, shaped to broadcast against each other.
 
     Parameters
@@ -32,7 +34,11 @@ def frequency_axes(shape: Sequence[int], *, half: bool = False, device: torch.de
     axes = []
     for axis, side in enumerate(shape):
         last = axis == len(shape) - 1
-        f = torch.fft.rfftfreq(side, device=device) if half and last else torch.fft.fftfreq(side, device=device)
+        f = (
+            torch.fft.rfftfreq(side, device=device)
+            if half and last
+            else torch.fft.fftfreq(side, device=device)
+        )
         axes.append(f.reshape([-1 if i == axis else 1 for i in range(len(shape))]))
     return tuple(axes)
 
@@ -42,7 +48,7 @@ def frequency_radius(shape: Sequence[int], *, half: bool = False) -> Tensor:
 
     Examples
     --------
-    >>> float(frequency_radius((4, 4)).max().round(decimals=4))
+    >>> round(float(frequency_radius((4, 4)).max()), 4)
     0.7071
     """
     return sum((f**2 for f in frequency_axes(shape, half=half)), torch.zeros(())).sqrt()
@@ -70,5 +76,7 @@ def shell_means(values: Tensor, edges: Sequence[float], weights: Tensor | None =
     shell = torch.bucketize(radius.double(), torch.tensor(list(edges), dtype=torch.float64), right=True)
     w = torch.ones(values.numel(), dtype=torch.float64) if weights is None else weights.flatten().double()
     total = torch.zeros(len(edges) + 1, dtype=torch.float64).index_add_(0, shell, w)
-    sums = torch.zeros(len(edges) + 1, dtype=torch.float64).index_add_(0, shell, values.flatten().double() * w)
+    sums = torch.zeros(len(edges) + 1, dtype=torch.float64).index_add_(
+        0, shell, values.flatten().double() * w
+    )
     return (sums / total)[1:-1]

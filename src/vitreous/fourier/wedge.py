@@ -11,11 +11,14 @@ from torch import Tensor
 from vitreous.fourier.grids import frequency_axes
 
 
-def measured_region(shape: Sequence[int], tilt_range_deg: tuple[float, float], *, half: bool = False) -> Tensor:
+def measured_region(
+    shape: Sequence[int], tilt_range_deg: tuple[float, float], *, half: bool = False
+) -> Tensor:
     """Boolean mask of the measured frequencies: the complement of the missing wedge.
 
     A projection at tilt t measures the plane through the y axis (the tilt axis) whose frequencies
-    satisfy kz = -kx·tan(t); the measured region is the union over the signed range.
+    satisfy kz = kx·tan(t), as a voxel at (z, x) falls on u = x·cos(t) + z·sin(t)
+    (`simulate.TiltGeometry`); the measured region is the union over the signed range.
 
     Parameters
     ----------
@@ -37,9 +40,12 @@ def measured_region(shape: Sequence[int], tilt_range_deg: tuple[float, float], *
     0.72
     """
     lowest, highest = sorted(tilt_range_deg)
-    kz, ky, kx = frequency_axes(shape, half=half)
-    angle = torch.rad2deg(torch.atan2(-kz * torch.sign(kx + 1e-12), kx.abs().clamp_min(1e-12)))
+    kz, _, kx = frequency_axes(shape)
+    angle = torch.rad2deg(torch.atan2(kz * torch.sign(kx + 1e-12), kx.abs().clamp_min(1e-12)))
     tolerance = math.degrees(0.5 / max(shape))
     inside = (angle >= lowest - tolerance) & (angle <= highest + tolerance)
     inside |= (kz == 0) & (kx == 0)
-    return inside.expand(*torch.broadcast_shapes(kz.shape, ky.shape, kx.shape))
+    # The frequencies at Nyquist stand for both signs: a real volume holds k and -k alike.
+    inside |= inside.flip(0, 2).roll((1, 1), (0, 2))
+    kept = shape[2] // 2 + 1 if half else shape[2]
+    return inside[..., :kept].expand(shape[0], shape[1], kept)

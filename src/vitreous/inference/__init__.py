@@ -1,5 +1,6 @@
 """Tile, predict and put back together; memory estimates."""
 
+from vitreous.inference.binning import bin_volume, unbin_volume
 from vitreous.inference.device import ComputeDevice, choose_device
 from vitreous.inference.memory import MemoryPlan, available_memory, parse_memory, plan_tiles
 from vitreous.inference.predict import predict_tiled
@@ -10,9 +11,11 @@ __all__ = [
     "MemoryPlan",
     "Tile",
     "available_memory",
+    "bin_volume",
     "choose_device",
     "parse_memory",
     "plan_tiles",
     "predict_tiled",
     "tiles_of",
+    "unbin_volume",
 ]

@@ -55,7 +55,11 @@ def predict_tiled(
     result = np.empty(data.shape, np.float32)
     done = np.zeros(data.shape[0], dtype=bool)  # whole z-layers of tiles already predicted
     while not done.all():
-        tiles = [t for t in tiles_of(data.shape, tile=tile, margin=margin, stride=stride) if not done[t.core[0]].all()]
+        tiles = [
+            t
+            for t in tiles_of(data.shape, tile=tile, margin=margin, stride=stride)
+            if not done[t.core[0]].all()
+        ]
         progress.start("denoising", len(tiles))
         try:
             for index, t in enumerate(tiles):
@@ -72,7 +76,10 @@ def predict_tiled(
                 raise
             smallest = 2 * (-(-margin // stride) * stride) + stride
             if tile <= smallest:
-                raise InputError("not even the smallest tile fits into memory", remedy="close other programs or use a larger machine") from error
+                raise InputError(
+                    "not even the smallest tile fits into memory",
+                    remedy="close other programs or use a larger machine",
+                ) from error
             tile = max(smallest, tile // 2)
             if torch.cuda.is_available():
                 torch.cuda.empty_cache()

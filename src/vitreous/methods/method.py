@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Literal, Protocol
+from typing import Any, ClassVar, Literal, Protocol, Self
 
 import numpy as np
 import torch
@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 from torch import Tensor, nn
 
+from vitreous.core import Normalization
+from vitreous.inference import bin_volume
 from vitreous.inference.predict import Predictor
 from vitreous.training import Objective, TrainingSettings, TrainingVolume
 
@@ -22,7 +24,7 @@ class LearnedConfig(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     version: Literal[1] = 1
-    steps: int = 1000
+    steps: int = 600
     learning_rate: float = 2e-3
     betas: tuple[float, float] = (0.9, 0.999)
     schedule: Literal["cosine", "constant"] = "cosine"
@@ -47,14 +49,34 @@ class LearnedConfig(BaseModel):
 class PreparedVolume:
     """A volume with what a method found out about it before any training.
 
-    `noise_spectrum` is FFT-ordered in units of the standardized volume's variance (None for methods
-    without one); `summary` says in words what was found; `warnings` what may spoil the result.
+    Parameters
+    ----------
+    volume
+        The volume to denoise.
+    noise_spectrum
+        Of the standardized volume, FFT-ordered, in units of variance; None for methods without one.
+    binning
+        The network works on the volume Fourier-binned by this factor, 1 for the volume itself.
+    working, working_spectrum
+        What the network works on: volume and spectrum after binning.
+    summary
+        What was found, in words.
+    warnings
+        What may spoil the result.
     """
 
     volume: TrainingVolume
     noise_spectrum: Tensor | None = None
+    binning: int = 1
+    working: TrainingVolume | None = None
+    working_spectrum: Tensor | None = None
     summary: Mapping[str, str] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
+
+    @property
+    def network_volume(self) -> TrainingVolume:
+        """The volume that patches and tiles are cut from."""
+        return self.working or self.volume
 
 
 class ClassicalMethod(Protocol):
@@ -70,12 +92,17 @@ class LearnedMethod(Protocol):
     """A method that trains a network on the very volumes it denoises.
 
     `margin` and `stride` are what the network asks of tiles (`inference.tiles_of`);
-    `tile` is the block side it must be given, None for any.
+    `tile` is the block side it must be given, None for any; its steps are shared out evenly over
+    `stages` trainings that follow each other.
     """
 
     name: ClassVar[str]
-    config: LearnedConfig
     tile: int | None
+    stages: int
+
+    @property
+    def config(self) -> LearnedConfig:
+        """Settings of the method."""
 
     @property
     def bytes_per_voxel(self) -> float:
@@ -84,13 +111,20 @@ class LearnedMethod(Protocol):
     def prepare(self, volume: TrainingVolume) -> PreparedVolume:
         """Look at one volume: cheap, deterministic, no training."""
 
+    def adapted(self, volumes: Sequence[PreparedVolume]) -> Self:
+        """The method with those settings fixed that depend on the volumes; prepare them again if it differs."""
+
     def build_network(self, seed: int) -> nn.Module:
         """The untrained network, initialized from `seed`; it has `stride` and `receptive_radius`."""
 
-    def objective(self, network: nn.Module, volumes: Sequence[PreparedVolume], device: torch.device) -> Objective:
-        """What to train the network on."""
+    def objective(
+        self, network: nn.Module, volumes: Sequence[PreparedVolume], device: torch.device, stage: int
+    ) -> Objective:
+        """What to train the network on, at a stage that starts from what the one before it gave."""
 
-    def predictor(self, network: nn.Module, volume: PreparedVolume, device: torch.device, seed: int) -> Predictor:
+    def predictor(
+        self, network: nn.Module, volume: PreparedVolume, device: torch.device, seed: int
+    ) -> Predictor:
         """The trained network as a function of blocks of `volume`."""
 
 
@@ -115,3 +149,11 @@ def predict_block(network: nn.Module, block: Tensor, device: torch.device, preci
         out: Tensor = network(batch_of([block], device))
     return out[0, 0].float()
 
+
+def binned(volume: TrainingVolume, factor: int) -> TrainingVolume:
+    """The standardized volume on a coarser grid, held in memory; its target and mask alike."""
+    data = bin_volume(volume.data, volume.normalization, factor)
+    target = None if volume.target is None else bin_volume(volume.target, volume.normalization, factor)
+    normalization = Normalization(0.0, float(data.std()), -np.inf, np.inf)
+    mask = None if volume.mask is None else volume.mask[::factor, ::factor, ::factor]
+    return TrainingVolume(data, normalization, mask, f"{volume.name} binned {factor} ×", target)

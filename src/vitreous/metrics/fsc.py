@@ -36,7 +36,7 @@ def fourier_shell_correlation(
     if first.shape != second.shape:
         raise ValueError(f"shapes differ: {first.shape} and {second.shape}")
     a, b = (scipy.fft.rfftn(np.asarray(v, np.float32)) for v in (first, second))
-    squares = np.zeros(())
+    squares: NDArray[np.float64] = np.zeros(())
     for axis, side in enumerate(first.shape):
         f = scipy.fft.rfftfreq(side) if axis == first.ndim - 1 else scipy.fft.fftfreq(side)
         squares = squares + (f**2).reshape([-1 if i == axis else 1 for i in range(first.ndim)])
@@ -46,9 +46,17 @@ def fourier_shell_correlation(
     keep = shell < count
     if mask is not None:
         keep &= mask
+    # rfftn leaves out the mirror image of all columns but the first and, for an even side, the last.
+    both = np.full(a.shape[-1], 2.0)
+    both[0] = 1.0
+    if first.shape[-1] % 2 == 0:
+        both[-1] = 1.0
 
     def shell_sum(values: NDArray[Any]) -> NDArray[np.float64]:
-        return np.bincount(shell[keep], weights=values[keep], minlength=count)
+        sums: NDArray[np.float64] = np.bincount(
+            shell[keep], weights=(values * both)[keep], minlength=count
+        ).astype(np.float64)
+        return sums
 
     cross = shell_sum((a * b.conj()).real)
     power = np.sqrt(shell_sum(np.abs(a) ** 2) * shell_sum(np.abs(b) ** 2))

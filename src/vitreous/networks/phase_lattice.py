@@ -10,6 +10,8 @@ equal coordinates modulo 3, the voxel itself can never come back: its offset alo
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
+from typing import Literal
 
 import torch
 import torch.nn.functional as F
@@ -26,7 +28,9 @@ class MaskedConv3d(nn.Conv3d):
 
     mask: Tensor
 
-    def __init__(self, inputs: int, outputs: int, *, padding_mode: str = "zeros") -> None:
+    def __init__(
+        self, inputs: int, outputs: int, *, padding_mode: Literal["zeros", "reflect"] = "zeros"
+    ) -> None:
         super().__init__(inputs, outputs, 2 * MODULUS - 1, padding=MODULUS - 1, padding_mode=padding_mode)
         mask = torch.ones(1, 1, *self.kernel_size)
         mask[..., 1:-1, 1:-1, 1:-1] = 0
@@ -34,7 +38,8 @@ class MaskedConv3d(nn.Conv3d):
 
     def forward(self, x: Tensor) -> Tensor:
         """Convolve (batch, inputs, z, y, x) with the masked kernel."""
-        return self._conv_forward(x, self.weight * self.mask, self.bias)
+        out: Tensor = self._conv_forward(x, self.weight * self.mask, self.bias)
+        return out
 
 
 def split_lattices(x: Tensor, modulus: int = MODULUS) -> Tensor:
@@ -200,7 +205,8 @@ class DilatedChannelAttention(nn.Module):
         gated = gated * self.attention(residue_class_mean(gated, self.modulus))
         x = x + self.scale * self.project(gated)
         left, right = self.feed_expand(self.feed_norm(x)).chunk(2, dim=1)
-        return x + self.feed_scale * self.feed_project(left * right)
+        out: Tensor = x + self.feed_scale * self.feed_project(left * right)
+        return out
 
 
 class VolumeShuffleBackbone(nn.Module):
@@ -227,12 +233,14 @@ class VolumeShuffleBackbone(nn.Module):
             return nn.Sequential(*(DilatedChannelAttention(channels, modulus=modulus) for _ in range(blocks)))
 
         self.encoders = nn.ModuleList(stage(w) for w in widths[:-1])
-        self.downs = nn.ModuleList(nn.Conv3d(27 * a, b, 1) for a, b in zip(widths, widths[1:], strict=False))
+        self.downs = nn.ModuleList(nn.Conv3d(27 * a, b, 1) for a, b in pairwise(widths))
         self.middle = stage(widths[-1])
-        self.ups = nn.ModuleList(nn.Conv3d(b, 27 * a, 1) for a, b in zip(widths, widths[1:], strict=False))
+        self.ups = nn.ModuleList(nn.Conv3d(b, 27 * a, 1) for a, b in pairwise(widths))
         self.merges = nn.ModuleList(nn.Conv3d(2 * w, w, 1) for w in widths[:-1])
         self.decoders = nn.ModuleList(stage(w) for w in widths[:-1])
-        self.head = nn.Sequential(nn.Conv3d(2 * widths[0], widths[0], 1), nn.GELU(), nn.Conv3d(widths[0], 1, 1))
+        self.head = nn.Sequential(
+            nn.Conv3d(2 * widths[0], widths[0], 1), nn.GELU(), nn.Conv3d(widths[0], 1, 1)
+        )
 
     def forward(self, features: Tensor) -> Tensor:
         """Map (b, widths[0], z, y, x) to (b, 1, z, y, x)."""

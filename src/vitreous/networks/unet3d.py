@@ -47,7 +47,9 @@ class UNet3d(nn.Module):
         for level in reversed(range(levels)):
             self.ups.append(nn.ConvTranspose3d(widths[level + 1], widths[level], 2, stride=2))
             self.decoders.append(
-                nn.Sequential(nn.Conv3d(2 * widths[level], widths[level], 3, padding=1), nn.LeakyReLU(0.1, inplace=True))
+                nn.Sequential(
+                    nn.Conv3d(2 * widths[level], widths[level], 3, padding=1), nn.LeakyReLU(0.1, inplace=True)
+                )
             )
         self.head = nn.Conv3d(widths[0], outputs, 1)
 

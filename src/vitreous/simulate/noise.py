@@ -27,9 +27,12 @@ def wedge_filtered(volume: Array, tilt_range_deg: tuple[float, float]) -> Array:
     return filtered
 
 
-def reconstructed_noise(shape: Sequence[int], tilt_angles_deg: Sequence[float], rng: np.random.Generator) -> Array:
+def reconstructed_noise(
+    shape: Sequence[int], tilt_angles_deg: Sequence[float], rng: np.random.Generator
+) -> Array:
     """White noise in every projection, weighted back-projection, scaled to unit variance."""
     depth, height, width = shape
     geometry = TiltGeometry(depth, width, tilt_angles_deg)
     noise = geometry.reconstruct(white_noise((len(tilt_angles_deg), height, width), rng))
-    return noise / noise.std()
+    scaled: Array = noise / noise.std()
+    return scaled

@@ -64,11 +64,13 @@ def make_phantom(shape: Sequence[int], *, particles: int, seed: int, membrane: b
     bilayer_mask = shell > 0.1
     occupied |= bilayer_mask
     # Large ones first: what is left over still takes small ones, so that dense packings fill up.
-    for radius, count in zip(sorted(PARTICLE_RADII, reverse=True), _shares(particles, len(PARTICLE_RADII)), strict=True):
+    for radius, count in zip(
+        sorted(PARTICLE_RADII, reverse=True), _shares(particles, len(PARTICLE_RADII)), strict=True
+    ):
         assembly = _assembly(rng, radius)
         _place([_rotated(assembly, rng) for _ in range(POSES)], count, density, occupied, rng)
     total = density + shell
-    total /= total.max()
+    total /= max(total.max(), 1e-12)  # an empty phantom stays empty
     return Phantom(total.astype(np.float32), (occupied & ~bilayer_mask), bilayer_mask)
 
 
@@ -107,7 +109,8 @@ def _assembly(rng: np.random.Generator, radius: float, beads: int = 60) -> Array
     box = np.zeros((side,) * 3, np.float32)
     np.add.at(box, tuple(np.round(np.concatenate(turns) + side / 2).astype(int).T), 1.0)
     box = ndi.gaussian_filter(box, 1.1)
-    return box / box.max()
+    scaled: Array = box / box.max()
+    return scaled
 
 
 def _rotated(particle: Array, rng: np.random.Generator) -> Array:
@@ -122,5 +125,6 @@ def _bilayer(shape: Sequence[int], separation: float = 4.0, thickness: float = 1
     side = min(shape[1:])
     z, y, x = np.ogrid[: shape[0], : shape[1], : shape[2]]
     distance = np.sqrt((z - shape[0] / 2) ** 2 + (y - side * 0.1) ** 2 + (x - side * 0.1) ** 2)
-    leaflets = [np.exp(-(((distance - side * 0.35 - s) / thickness) ** 2)) for s in (0.0, separation)]
-    return (0.8 * sum(leaflets)).astype(np.float32)
+    inner, outer = (np.exp(-(((distance - side * 0.35 - s) / thickness) ** 2)) for s in (0.0, separation))
+    shell: Array = (0.8 * (inner + outer)).astype(np.float32)
+    return shell

@@ -46,14 +46,19 @@ class TiltGeometry:
                 columns.append(voxel[inside])
                 weights.append(weight[inside])
         shape = (len(self.tilt_angles_deg) * self.width, z.size)
-        entries = (np.concatenate(weights).astype(np.float32), (np.concatenate(rows), np.concatenate(columns)))
+        entries = (
+            np.concatenate(weights).astype(np.float32),
+            (np.concatenate(rows), np.concatenate(columns)),
+        )
         return scipy.sparse.csr_matrix(entries, shape=shape)
 
     def project(self, volume: Array) -> Array:
         """Tilt series (tilt, y, x) of a volume (z, y, x)."""
         columns = volume.transpose(0, 2, 1).reshape(self.depth * self.width, -1)
         flat = self.matrix @ columns
-        return np.ascontiguousarray(flat.reshape(len(self.tilt_angles_deg), self.width, -1).transpose(0, 2, 1))
+        return np.ascontiguousarray(
+            flat.reshape(len(self.tilt_angles_deg), self.width, -1).transpose(0, 2, 1)
+        )
 
     def back_project(self, tilt_series: Array) -> Array:
         """Transpose of `project`: volume (z, y, x) from a tilt series (tilt, y, x)."""
@@ -62,7 +67,7 @@ class TiltGeometry:
         return np.ascontiguousarray(flat.reshape(self.depth, self.width, -1).transpose(0, 2, 1))
 
     def reconstruct(self, tilt_series: Array) -> Array:
-        """Weighted back-projection: |kx| ramp (with a quarter step at DC), then `back_project`, over tilts."""
+        """Weighted back-projection: |kx| ramp (a quarter step at DC), then `back_project`, over tilts."""
         return self.back_project(ramp_filter(tilt_series)) / np.float32(len(self.tilt_angles_deg))
 
 

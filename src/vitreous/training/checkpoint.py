@@ -13,7 +13,7 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
 from vitreous.core import InputError
@@ -51,13 +51,23 @@ def load_model(folder: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
         description = json.loads((folder / "model.json").read_text(encoding="utf-8"))
         tensors = load_file(folder / "model.safetensors")
     except FileNotFoundError as error:
-        raise InputError("is missing", path=error.filename or folder, remedy="name a run directory that holds a trained model") from error
+        raise InputError(
+            "is missing",
+            path=error.filename or folder,
+            remedy="name a run directory that holds a trained model",
+        ) from error
     except (json.JSONDecodeError, UnicodeDecodeError, SafetensorError, OSError) as error:
-        raise InputError(f"the saved model is damaged ({error})", path=folder, remedy="train it again") from error
+        raise InputError(
+            f"the saved model is damaged ({error})", path=folder, remedy="train it again"
+        ) from error
     if not isinstance(description, dict) or description.get("schema") != MODEL_SCHEMA:
-        raise InputError("the saved model has an unknown schema", path=folder / "model.json", remedy="train it again")
+        raise InputError(
+            "the saved model has an unknown schema", path=folder / "model.json", remedy="train it again"
+        )
     if description.get("sha256") != model_sha256(folder / "model.safetensors"):
-        raise InputError("the weights do not match the checksum in model.json", path=folder, remedy="train it again")
+        raise InputError(
+            "the weights do not match the checksum in model.json", path=folder, remedy="train it again"
+        )
     return description, tensors
 
 
@@ -79,6 +89,10 @@ class CheckpointStore:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
 
+    def part(self, name: str) -> CheckpointStore:
+        """The store of one part of a longer training; cleared with the whole."""
+        return CheckpointStore(self.folder / name)
+
     def newest(self) -> Path | None:
         """Folder of the newest complete state, or None."""
         return max(self.folder.glob("step_*"), default=None)
@@ -95,7 +109,12 @@ class CheckpointStore:
         tensors, groups = _flatten_optimizer(optimizer)
         _save_tensors(draft / "network.safetensors", network.state_dict())
         _save_tensors(draft / "optimizer.safetensors", tensors)
-        facts = {"step": state.step, "rate_factor": state.rate_factor, "losses": state.losses, "groups": groups}
+        facts = {
+            "step": state.step,
+            "rate_factor": state.rate_factor,
+            "losses": state.losses,
+            "groups": groups,
+        }
         _write_text(draft / "state.json", json.dumps(facts))
         draft.rename(final)
         for other in (*self.folder.glob("step_*"), *self.folder.glob(".draft_*")):
@@ -111,9 +130,26 @@ class CheckpointStore:
             facts = json.loads((newest / "state.json").read_text(encoding="utf-8"))
             network.load_state_dict(load_file(newest / "network.safetensors"))
             _unflatten_optimizer(optimizer, load_file(newest / "optimizer.safetensors"), facts["groups"])
-        except (OSError, json.JSONDecodeError, SafetensorError, KeyError, RuntimeError) as error:
-            raise InputError(f"the checkpoint is damaged ({error})", path=newest, remedy="remove it and start again") from error
-        return TrainingState(facts["step"], facts["rate_factor"], tuple(facts["losses"]))
+            return TrainingState(int(facts["step"]), float(facts["rate_factor"]), tuple(facts["losses"]))
+        except (OSError, SafetensorError, LookupError, TypeError, ValueError, RuntimeError) as error:
+            raise InputError(
+                f"the checkpoint is damaged ({error})", path=newest, remedy="remove it and start again"
+            ) from error
+
+    def keep_steps(self, steps: int) -> None:
+        """Record for how many steps a time budget is enough, so that a resumed training keeps to it."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        _write_text(self.folder / "steps.json", json.dumps({"steps": steps}))
+
+    def kept_steps(self) -> int | None:
+        """What `keep_steps` recorded; None if nothing."""
+        file = self.folder / "steps.json"
+        try:
+            return int(json.loads(file.read_text(encoding="utf-8"))["steps"])
+        except FileNotFoundError:
+            return None
+        except (OSError, LookupError, TypeError, ValueError) as error:
+            raise InputError(f"is damaged ({error})", path=file, remedy="start the run again") from error
 
     def clear(self) -> None:
         """Remove all states: the training is done and its model saved."""
@@ -122,7 +158,9 @@ class CheckpointStore:
 
 def _flatten_optimizer(optimizer: torch.optim.Optimizer) -> tuple[dict[str, Tensor], list[dict[str, Any]]]:
     state = optimizer.state_dict()
-    tensors = {f"{index}.{name}": value for index, entry in state["state"].items() for name, value in entry.items()}
+    tensors = {
+        f"{index}.{name}": value for index, entry in state["state"].items() for name, value in entry.items()
+    }
     return tensors, state["param_groups"]
 
 
@@ -130,15 +168,21 @@ def _unflatten_optimizer(
     optimizer: torch.optim.Optimizer, tensors: Mapping[str, Tensor], groups: list[dict[str, Any]]
 ) -> None:
     state: dict[int, dict[str, Tensor]] = {}
+    parameters = [p for group in optimizer.param_groups for p in group["params"]]
     for key, value in tensors.items():
         index, name = key.split(".", 1)
-        state.setdefault(int(index), {})[name] = value
+        # In the parameter's memory layout: other layouts are computed by other code, which may round
+        # differently, and a resumed training is to give the same bytes.
+        parameter = parameters[int(index)]
+        same = value.shape == parameter.shape
+        state.setdefault(int(index), {})[name] = torch.empty_like(parameter).copy_(value) if same else value
     optimizer.load_state_dict({"state": state, "param_groups": groups})
 
 
 def _save_tensors(path: Path, tensors: Mapping[str, Tensor]) -> None:
     draft = path.with_name(f".{path.name}.part")
-    save_file({name: t.detach().cpu().contiguous() for name, t in tensors.items()}, draft)
+    # Written by hand: safetensors hides from its caller why a write failed (disk full, quota, …).
+    draft.write_bytes(save({name: t.detach().cpu().contiguous() for name, t in tensors.items()}))
     _rename_durably(draft, path)
 
 

@@ -18,9 +18,11 @@ from vitreous.training.checkpoint import CheckpointStore, TrainingState
 from vitreous.training.sampling import step_generator
 
 CHECKPOINT_SECONDS = 20.0
-SNAPSHOT_STEPS = 25
+SNAPSHOT_STEPS = 10
 RATE_AFTER_ROLLBACK = 0.25
 TIMED_STEPS = 4
+
+Snapshot = tuple[dict[str, Tensor], dict[str, Any], int]
 
 
 class Objective(Protocol):
@@ -69,7 +71,8 @@ def train(
     """Train `objective.network` in place for `settings.steps` steps, from the newest checkpoint if any.
 
     On the CPU the result depends on settings and objective alone: an interrupted and resumed
-    training gives the same weights bit for bit.
+    training gives the same weights bit for bit. For that also to hold when a roll-back follows, a
+    checkpoint is always one of the states that are rolled back to, at most `SNAPSHOT_STEPS` old.
 
     Raises
     ------
@@ -86,22 +89,23 @@ def train(
     begun = saved = time.monotonic()
     good = _snapshot(network, optimizer, step)
     rollbacks = 0
+
+    def keep_good_state() -> None:
+        if store:
+            _return_to(good, network, optimizer)
+            store.save(network, optimizer, TrainingState(good[2], factor, tuple(losses[: good[2]])))
+
     while step < settings.steps:
         if progress.should_stop():
-            if store:
-                store.save(network, optimizer, TrainingState(step, factor, tuple(losses)))
+            keep_good_state()
             raise Interrupted
         value, where = _one_step(objective, optimizer, settings, step, factor)
         if not math.isfinite(value):
             text = f"the loss is not finite at step {step + 1}, on {where}"
             if factor < 1:
-                if store:
-                    network.load_state_dict(good[0])
-                    optimizer.load_state_dict(good[1])
-                    store.save(network, optimizer, TrainingState(good[2], factor, tuple(losses[: good[2]])))
+                keep_good_state()
                 raise TrainingDiverged(f"{text}, again after a roll-back at a lower rate")
-            network.load_state_dict(good[0])
-            optimizer.load_state_dict(good[1])
+            _return_to(good, network, optimizer)
             step, factor, rollbacks = good[2], RATE_AFTER_ROLLBACK, rollbacks + 1
             del losses[step:]
             progress.warn(f"{text}: back to step {step} at {RATE_AFTER_ROLLBACK:g} times the rate")
@@ -110,8 +114,9 @@ def train(
         step += 1
         losses.append(value)
         progress.advance(loss=value)
-        if step % SNAPSHOT_STEPS == 0:
-            good = _snapshot(network, optimizer, step)
+        if step % SNAPSHOT_STEPS and step < settings.steps:
+            continue
+        good = _snapshot(network, optimizer, step)
         if store and (step == settings.steps or time.monotonic() - saved > CHECKPOINT_SECONDS):
             store.save(network, optimizer, TrainingState(step, factor, tuple(losses)))
             saved = time.monotonic()
@@ -148,7 +153,11 @@ def autocast(settings: TrainingSettings) -> Iterator[None]:
 
 
 def _one_step(
-    objective: Objective, optimizer: torch.optim.Optimizer, settings: TrainingSettings, step: int, factor: float
+    objective: Objective,
+    optimizer: torch.optim.Optimizer,
+    settings: TrainingSettings,
+    step: int,
+    factor: float,
 ) -> tuple[float, str]:
     """One update; returns the loss (not finite if the gradient is not, and then nothing is updated)."""
     for group in optimizer.param_groups:
@@ -165,5 +174,11 @@ def _one_step(
     return value, where
 
 
-def _snapshot(network: nn.Module, optimizer: torch.optim.Optimizer, step: int) -> tuple[dict[str, Tensor], dict[str, Any], int]:
+def _return_to(good: Snapshot, network: nn.Module, optimizer: torch.optim.Optimizer) -> None:
+    network.load_state_dict(good[0])
+    # An optimizer goes on in the very tensors it loads: without a copy it would spoil the good state.
+    optimizer.load_state_dict(copy.deepcopy(good[1]))
+
+
+def _snapshot(network: nn.Module, optimizer: torch.optim.Optimizer, step: int) -> Snapshot:
     return copy.deepcopy(network.state_dict()), copy.deepcopy(optimizer.state_dict()), step

@@ -86,7 +86,9 @@ class PatchSampler:
 
     def draw(self, generator: torch.Generator) -> Patch:
         """One patch; the same generator state gives the same patch."""
-        which = int(np.searchsorted(self._borders, torch.rand((), generator=generator, dtype=torch.float64).item()))
+        which = int(
+            np.searchsorted(self._borders, torch.rand((), generator=generator, dtype=torch.float64).item())
+        )
         which = min(which, len(self.volumes) - 1)
         volume = self.volumes[which]
         start = self._origin(volume, generator)
@@ -96,7 +98,9 @@ class PatchSampler:
             block = volume.normalization.apply(read_block(data, start, self.shape))
             return torch.from_numpy(block).flip(flips)
 
-        inside = torch.from_numpy(inside_mask(start, self.shape, volume.data.shape).astype(np.float32)).flip(flips)
+        inside = torch.from_numpy(inside_mask(start, self.shape, volume.data.shape).astype(np.float32)).flip(
+            flips
+        )
         where = f"the patch of {self.shape[0]}³ at z, y, x = {', '.join(map(str, start))} of {volume.name}"
         target = None if volume.target is None else crop(volume.target)
         return Patch(crop(volume.data), inside, which, flips, where, target)
@@ -109,7 +113,10 @@ class PatchSampler:
                 room = max(length - side, 0)
                 offset = int(torch.randint(room + 1, (), generator=generator))
                 start.append(offset if length >= side else (length - side) // 2)
-            centre = [min(max(s + n // 2, 0), m - 1) for s, n, m in zip(start, self.shape, volume.data.shape, strict=True)]
+            centre = [
+                min(max(s + n // 2, 0), m - 1)
+                for s, n, m in zip(start, self.shape, volume.data.shape, strict=True)
+            ]
             if volume.mask is None or volume.mask[tuple(centre)]:
                 break
         return start

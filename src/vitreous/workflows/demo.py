@@ -20,7 +20,7 @@ SIDE = 112
 PARTICLES = 160
 TILTS_DEG = tuple(float(t) for t in range(-60, 61, 3))
 NOISE_OVER_SIGNAL = 3.0
-SPACING_ANGSTROM = 10.0
+SPACING_ANGSTROM = (10.0, 10.0, 10.0)
 
 
 def run_demo(folder: Path, *, seed: int, device: str, progress: Progress) -> DenoiseOutcome:
@@ -32,7 +32,9 @@ def run_demo(folder: Path, *, seed: int, device: str, progress: Progress) -> Den
     truth, noisy = phantom_tomogram(seed)
     paths = {name: folder / f"{name}.mrc" for name in ("truth", "noisy", "denoised")}
     for name, data in (("truth", truth), ("noisy", noisy)):
-        write_volume(paths[name], Volume(data, SPACING_ANGSTROM), overwrite=True, label=f"vitreous demo: {name}")
+        write_volume(
+            paths[name], Volume(data, SPACING_ANGSTROM), overwrite=True, label=f"vitreous demo: {name}"
+        )
     progress.note(f"a phantom of {SIDE}³ voxels, noise {NOISE_OVER_SIGNAL:g} times as strong as the signal")
     settings = DenoiseSettings(seed=seed, device=device)
     request = DenoiseRequest(paths["noisy"], paths["denoised"], folder, settings, overwrite=True)
@@ -41,7 +43,9 @@ def run_demo(folder: Path, *, seed: int, device: str, progress: Progress) -> Den
     noisy_volume = open_volume(paths["noisy"])
     scores, fsc = reference_evidence(noisy_volume, np.asarray(denoised.data), truth)
     slices = slices_for_display(noisy_volume.data, denoised.data, truth)
-    evidence = replace(DenoiseEvidence.load(folder), title="Demonstration on a phantom", scores=scores, fsc=fsc, **slices)
+    evidence = replace(
+        DenoiseEvidence.load(folder), title="Demonstration on a phantom", scores=scores, fsc=fsc, **slices
+    )
     evidence.save(folder)
     write_text_atomic(outcome.report, render_denoise_report(evidence))
     facts = {**outcome.facts, "scores": scores}
@@ -49,7 +53,7 @@ def run_demo(folder: Path, *, seed: int, device: str, progress: Progress) -> Den
     return replace(outcome, facts=facts)
 
 
-def phantom_tomogram(seed: int) -> tuple[np.ndarray, np.ndarray]:  # type: ignore[type-arg]
+def phantom_tomogram(seed: int) -> tuple[np.ndarray, np.ndarray]:
     """Truth and noisy tomogram, both (z, y, x): weighted back-projections over ±60° in steps of 3°."""
     shape = (SIDE,) * 3
     density = make_phantom(shape, particles=PARTICLES, seed=seed).density

@@ -17,7 +17,9 @@ def evaluate_denoised(volume: Path, reference: Path, noisy: Path | None = None) 
     facts = scores_against(first.data, truth.data)
     spacing = truth.mean_spacing_angstrom
     if spacing is not None:
-        facts["resolution_angstrom"] = fsc_resolution(fourier_shell_correlation(first.data, truth.data), spacing)
+        facts["resolution_angstrom"] = fsc_resolution(
+            fourier_shell_correlation(first.data, truth.data), spacing
+        )
     if noisy is not None:
         before, _ = open_pair(noisy, reference)
         facts["delta_psnr"] = facts["psnr"] - scores_against(before.data, truth.data)["psnr"]

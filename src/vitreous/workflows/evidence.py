@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from vitreous.workflows.denoise_files import DenoiseRequest
 
 CITATIONS = {
-    "noise-model": "Pang et al. (2021), Recorrupted-to-Recorrupted: unsupervised deep learning for image denoising.",
-    "blindspot": "Liu et al., J-invariant volume shuffle for self-supervised cryo-electron tomogram denoising.",
+    "noise-model": "Pang et al. (2021), Recorrupted-to-Recorrupted: unsupervised deep learning for denoising.",
+    "blindspot": "Liu et al., J-invariant volume shuffle for self-supervised tomogram denoising.",
     "n2n": "Buchholz et al. (2019), Content-aware image restoration for electron microscopy (cryoCARE).",
 }
 
@@ -86,7 +86,9 @@ def residual_evidence(
     """Noise curve, verdict and warnings of a method that has a noise spectrum."""
     if result.prepared is None or result.prepared.noise_spectrum is None:
         return None, None, ()
-    check = check_residual(volume.data, after, result.prepared.volume.normalization, result.prepared.noise_spectrum)
+    check = check_residual(
+        volume.data, after, result.prepared.volume.normalization, result.prepared.noise_spectrum
+    )
     curve = NoiseCurve(check.frequency, check.estimate, check.total, check.residual, check.expected)
     verdict: dict[str, float | str | bool] = {
         "agrees": check.agrees,
@@ -99,7 +101,7 @@ def residual_evidence(
 def noise_image(spectrum: torch.Tensor, result: Denoised) -> NDArray[np.float32]:
     """log10 of the estimated noise power in the (kz, kx) plane, in grey values squared, DC in the centre."""
     assert result.prepared is not None
-    variance = result.prepared.volume.normalization.deviation ** 2
+    variance = result.prepared.volume.normalization.deviation**2
     plane = torch.fft.fftshift(spectrum.mean(dim=1)) * variance
     return torch.log10(plane.clamp_min(1e-12 * variance)).numpy().astype(np.float32)
 

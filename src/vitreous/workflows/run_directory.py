@@ -6,7 +6,8 @@ import json
 import platform
 import shlex
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,13 @@ import vitreous
 from vitreous.core import InputError
 from vitreous.io import write_text_atomic
 
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None  # type: ignore[assignment]
+
 RUN_SCHEMA = 1
+REQUIRED = {"kind", "status", "request"}
 
 
 @dataclass(frozen=True)
@@ -55,14 +62,37 @@ class RunDirectory:
             raise InputError("is no run directory: run.json is missing", path=self.path) from error
         except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
             raise InputError(f"cannot be read ({error})", path=file, remedy="start the run again") from error
-        if not isinstance(facts, dict) or facts.get("schema") != RUN_SCHEMA:
+        if not isinstance(facts, dict) or facts.get("schema") != RUN_SCHEMA or not facts.keys() >= REQUIRED:
             raise InputError("is of an unknown schema", path=file, remedy="start the run again")
         return facts
 
     def write(self, facts: Mapping[str, Any]) -> None:
         """Replace `run.json`, complete or not at all."""
         self.path.mkdir(parents=True, exist_ok=True)
-        write_text_atomic(self.path / "run.json", json.dumps({"schema": RUN_SCHEMA, **facts}, indent=2) + "\n")
+        write_text_atomic(
+            self.path / "run.json", json.dumps({"schema": RUN_SCHEMA, **facts}, indent=2) + "\n"
+        )
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Keep a second process out for the length of a `with` block; a killed one leaves no lock.
+
+        Raises
+        ------
+        InputError
+            If another process is at work here.
+        """
+        self.path.mkdir(parents=True, exist_ok=True)
+        with (self.path / ".lock").open("w") as file:
+            if fcntl is not None:
+                try:
+                    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                except BlockingIOError as error:
+                    remedy = "wait for it, or choose another --run-dir"
+                    raise InputError("another run is at work here", path=self.path, remedy=remedy) from error
+                except OSError:
+                    pass  # a network file system without locks: nothing can be said
+            yield
 
     def begin(self, kind: str, request: Mapping[str, Any], **facts: Any) -> dict[str, Any]:
         """Record that a run starts (or goes on); returns what was written."""

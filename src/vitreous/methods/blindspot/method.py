@@ -35,6 +35,7 @@ class BlindSpot:
     """
 
     name: ClassVar[str] = "blindspot"
+    stages: int = 1
 
     def __init__(self, config: BlindSpotConfig | None = None, *, precision: str = "float32") -> None:
         self.config: BlindSpotConfig = config or BlindSpotConfig()
@@ -52,16 +53,24 @@ class BlindSpot:
         """Nothing to find out."""
         return PreparedVolume(volume)
 
+    def adapted(self, volumes: Sequence[PreparedVolume]) -> BlindSpot:
+        """The method itself: nothing depends on the volumes."""
+        return self
+
     def build_network(self, seed: int) -> nn.Module:
         """The network of the configuration."""
         torch.manual_seed(seed)
         return build_network(self.config)
 
-    def objective(self, network: nn.Module, volumes: Sequence[PreparedVolume], device: torch.device) -> BlindSpotObjective:
+    def objective(
+        self, network: nn.Module, volumes: Sequence[PreparedVolume], device: torch.device, stage: int
+    ) -> BlindSpotObjective:
         """Self-prediction on random patches of all volumes."""
         return BlindSpotObjective(placed(network, device), [v.volume for v in volumes], self.config, device)
 
-    def predictor(self, network: nn.Module, volume: PreparedVolume, device: torch.device, seed: int) -> Predictor:
+    def predictor(
+        self, network: nn.Module, volume: PreparedVolume, device: torch.device, seed: int
+    ) -> Predictor:
         """Mean over the eight mirror images."""
         network = placed(network, device).eval()
 
@@ -77,7 +86,11 @@ class BlindSpotObjective:
     """Weighted sum of reconstruction, guidance, edge and total-variation losses."""
 
     def __init__(
-        self, network: nn.Module, volumes: Sequence[TrainingVolume], config: BlindSpotConfig, device: torch.device
+        self,
+        network: nn.Module,
+        volumes: Sequence[TrainingVolume],
+        config: BlindSpotConfig,
+        device: torch.device,
     ) -> None:
         self.network, self.config, self.device = network, config, device
         self.sampler = PatchSampler(volumes, config.patch_side)
@@ -124,5 +137,7 @@ def gaussian_blur(volume: Tensor, sigma: float) -> Tensor:
         pads[2 * (2 - axis)] = pads[2 * (2 - axis) + 1] = radius
         shape = [1, 1, 1, 1, 1]
         shape[2 + axis] = -1
-        volume = nn.functional.conv3d(nn.functional.pad(volume, pads, mode="replicate"), kernel.reshape(shape))
+        volume = nn.functional.conv3d(
+            nn.functional.pad(volume, pads, mode="replicate"), kernel.reshape(shape)
+        )
     return volume

@@ -72,8 +72,12 @@ def build_network(config: BlindSpotConfig) -> nn.Module:
     'PhaseLattice'
     """
     if config.backbone == "unet":
-        return PhaseLattice(UNet3d(config.width, 1, width=config.width, levels=config.levels), width=config.width)
+        return PhaseLattice(
+            UNet3d(config.width, 1, width=config.width, levels=config.levels), width=config.width
+        )
     if config.backbone == "volume-shuffle":
-        return PhaseLattice(VolumeShuffleBackbone(config.widths, blocks=config.blocks), width=config.widths[0])
+        return PhaseLattice(
+            VolumeShuffleBackbone(config.widths, blocks=config.blocks), width=config.widths[0]
+        )
     backbone = VolumeShuffleBackbone(config.widths, blocks=config.blocks, modulus=3)
     return DilatedBlindSpot(backbone, width=config.widths[0])

@@ -11,7 +11,15 @@ from torch import Tensor, nn
 from vitreous.inference import Tile
 from vitreous.inference.predict import Predictor
 from vitreous.losses import masked_mean_square
-from vitreous.methods.method import LearnedConfig, PreparedVolume, batch_of, mirrored, placed, predict_block
+from vitreous.methods.method import (
+    LearnedConfig,
+    PreparedVolume,
+    batch_of,
+    binned,
+    mirrored,
+    placed,
+    predict_block,
+)
 from vitreous.networks import UNet3d
 from vitreous.networks.unet3d import unet_bytes_per_voxel
 from vitreous.training import PatchSampler, TrainingVolume
@@ -21,11 +29,12 @@ class PairConfig(LearnedConfig):
     """Settings of training on pairs.
 
     `symmetric`: both members are noisy, and either may be the input (Noise2Noise); otherwise the
-    target is the truth (supervised).
+    target is the truth (supervised). `binning`: work on volumes Fourier-binned by this factor.
     """
 
     levels: int = 2
     symmetric: bool = True
+    binning: int = 1
 
 
 class Noise2Noise:
@@ -43,6 +52,7 @@ class Noise2Noise:
     """
 
     name: ClassVar[str] = "n2n"
+    stages: int = 1
     tile: int | None = None
 
     def __init__(self, config: PairConfig | None = None, *, precision: str = "float32") -> None:
@@ -55,19 +65,33 @@ class Noise2Noise:
         return unet_bytes_per_voxel(self.config.width)
 
     def prepare(self, volume: TrainingVolume) -> PreparedVolume:
-        """Nothing to find out."""
-        return PreparedVolume(volume)
+        """Bin both members if the configuration says so."""
+        if self.config.binning == 1:
+            return PreparedVolume(volume)
+        return PreparedVolume(
+            volume, binning=self.config.binning, working=binned(volume, self.config.binning)
+        )
+
+    def adapted(self, volumes: Sequence[PreparedVolume]) -> Noise2Noise:
+        """The method itself: nothing depends on the volumes."""
+        return self
 
     def build_network(self, seed: int) -> nn.Module:
         """A U-Net, the same as the noise model's."""
         torch.manual_seed(seed)
         return UNet3d(width=self.config.width, levels=self.config.levels)
 
-    def objective(self, network: nn.Module, volumes: Sequence[PreparedVolume], device: torch.device) -> PairObjective:
+    def objective(
+        self, network: nn.Module, volumes: Sequence[PreparedVolume], device: torch.device, stage: int
+    ) -> PairObjective:
         """Pairs from all volumes, each of which must have a target."""
-        return PairObjective(placed(network, device), [v.volume for v in volumes], self.config, device)
+        return PairObjective(
+            placed(network, device), [v.network_volume for v in volumes], self.config, device
+        )
 
-    def predictor(self, network: nn.Module, volume: PreparedVolume, device: torch.device, seed: int) -> Predictor:
+    def predictor(
+        self, network: nn.Module, volume: PreparedVolume, device: torch.device, seed: int
+    ) -> Predictor:
         """Mean over the eight mirror images."""
         network = placed(network, device).eval()
 

@@ -76,8 +76,12 @@ def check_residual(
     weights = (spectrum > MEASURED * spectrum.mean()).float()
     edges = np.linspace(1 / PATCH_SIDE, 0.5, SHELLS + 1)
     shells = [shell_means(t, edges.tolist(), weights).numpy() for t in (spectrum, total, residual)]
-    expected = shell_means(spectrum.square() / torch.maximum(total, spectrum), edges.tolist(), weights).numpy()
+    expected = shell_means(
+        spectrum.square() / torch.maximum(total, spectrum), edges.tolist(), weights
+    ).numpy()
     weak = shells[1] < (1 + SMALL_SIGNAL) * shells[0]
     ratio = float(np.median(shells[2][weak] / expected[weak])) if weak.any() else float("nan")
     agrees = bool(np.isnan(ratio) or AGREEMENT[0] <= ratio <= AGREEMENT[1])
-    return ResidualCheck((edges[1:] + edges[:-1]) / 2, shells[0], shells[1], shells[2], expected, ratio, agrees)
+    return ResidualCheck(
+        (edges[1:] + edges[:-1]) / 2, shells[0], shells[1], shells[2], expected, ratio, agrees
+    )

@@ -33,6 +33,8 @@ QUIET_SHARE = 0.2
 FEWEST_QUIET = 8
 TRIMMED_SHARE = 0.05
 INNER_SHARE = 0.6  # of the highest frequency with power: from there on the patches are taken to be noise
+BINNINGS = (2, 3)
+AFFORDABLE_LOSS = 0.02
 SMALLEST_POWER = 0.05  # relative to mid frequencies: below it a band is taken to have been filtered away
 
 
@@ -69,6 +71,26 @@ class NoiseSpectrum:
     def filled_share(self) -> float:
         """Share of Fourier space that the noise fills, as (mean S)² / mean S²: 1 for white noise."""
         return float(self.power.mean() ** 2 / self.power.square().mean())
+
+    def useful_binning(self) -> int:
+        """The strongest binning that costs next to nothing: how far the signal lies below the noise.
+
+        The best linear filter leaves an error of Σ PS/(P + S). Binning also gives up what that filter
+        would have kept above the new Nyquist frequency, Σ P²/(P + S); the factor is the largest for
+        which this is under 2 % of that error. In very noisy tomograms the network then neither learns
+        the noise of frequencies without signal nor spends its time there.
+        """
+        edges = [0.0] + [(i + 0.5) / PATCH_SIDE for i in range(28)]
+        radius = frequency_radius(self.power.shape).flatten()
+        count = torch.histogram(radius, torch.tensor(edges)).hist.double()
+        noise = shell_means(self.power.clamp_min(0), edges).nan_to_num(0)
+        signal = (shell_means(self.total, edges).nan_to_num(0) - noise).clamp_min(0)
+        both = (signal + noise).clamp_min(1e-12)
+        error = (count * signal * noise / both).sum()
+        lost = count * signal.square() / both
+        upper = torch.tensor(edges[1:])
+        factors = [f for f in BINNINGS if lost[upper > 0.5 / f].sum() < AFFORDABLE_LOSS * error]
+        return max(factors, default=1)
 
 
 def estimate_noise_spectrum(
@@ -120,7 +142,11 @@ def patch_starts(
         steps.append(np.linspace(0, side - n, count).round().astype(int))
     starts = [tuple(int(v) for v in start) for start in product(*steps)]
     if mask is not None:
-        inside = [s for s in starts if mask[tuple(slice(a, a + n) for a, n in zip(s, patch, strict=True))].mean() > 0.5]
+        inside = [
+            s
+            for s in starts
+            if mask[tuple(slice(a, a + n) for a, n in zip(s, patch, strict=True))].mean() > 0.5
+        ]
         starts = inside or starts
     if len(starts) > MOST_PATCHES:
         chosen = np.random.default_rng(0).choice(len(starts), MOST_PATCHES, replace=False)
@@ -167,7 +193,9 @@ def separable_fit(power: Tensor, tilt_axis: int, inner: float) -> Tensor:
     others = tuple(i for i in range(3) if i != tilt_axis)
     plane = (mirrored * outer).sum(tilt_axis, keepdim=True) / outer.sum(tilt_axis, keepdim=True).clamp_min(1)
     far = (across > inner).float().expand_as(power)
-    profile = (mirrored * far).sum(others, keepdim=True) / (plane * far).sum(others, keepdim=True).clamp_min(1e-12)
+    profile = (mirrored * far).sum(others, keepdim=True) / (plane * far).sum(others, keepdim=True).clamp_min(
+        1e-12
+    )
     profile = profile / profile[along > inner].mean().clamp_min(1e-12)
     return plane * profile
 

@@ -1,0 +1,60 @@
+"""Rows of a table, measured once and recorded as JSON lines."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from vitreous.core import InputError, Interrupted, Progress
+
+Record = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Row:
+    """One measurement: what it is called and how it is made."""
+
+    key: Mapping[str, Any]
+    measure: Callable[[], Record]
+
+
+def measure_rows(rows: Iterable[Row], file: Path, progress: Progress) -> list[Record]:
+    """Measure the rows that `file` does not hold yet, appending each as it is done; return all of them.
+
+    Raises
+    ------
+    Interrupted
+        If the user stopped; what was measured is kept.
+    """
+    file.parent.mkdir(parents=True, exist_ok=True)
+    known = read_records(file)
+    found = []
+    for row in rows:
+        key = dict(row.key)
+        done = next((r for r in known if all(r.get(k) == v for k, v in key.items())), None)
+        if done is None:
+            if progress.should_stop():
+                raise Interrupted
+            progress.note("measuring " + ", ".join(f"{k} {v}" for k, v in key.items()))
+            done = {**key, **row.measure()}
+            with file.open("a", encoding="utf-8") as stream:
+                stream.write(json.dumps(done) + "\n")
+        found.append(done)
+    return found
+
+
+def read_records(file: Path) -> list[Record]:
+    """Records of a JSON lines file; a last line cut short by a kill is dropped from the file."""
+    if not file.exists():
+        return []
+    lines = file.read_text(encoding="utf-8").splitlines(keepends=True)
+    if lines and not lines[-1].endswith("\n"):
+        lines.pop()
+        file.write_text("".join(lines), encoding="utf-8")
+    try:
+        return [json.loads(line) for line in lines]
+    except json.JSONDecodeError as error:
+        raise InputError(f"is damaged ({error})", path=file, remedy="remove it to measure again") from error

@@ -1,0 +1,82 @@
+"""What is measured of a result against its case."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from vitreous import filters
+from vitreous.benchmark.cases import Case
+from vitreous.core import measure_voxels
+from vitreous.fourier import frequency_radius, shell_means
+from vitreous.fourier.spectrum import hann_window
+from vitreous.methods.noise_model import estimate_noise_spectrum
+from vitreous.methods.noise_model.spectrum import PATCH_SIDE, patch_starts
+from vitreous.metrics import correlation, fourier_shell_correlation, inside_outside_contrast, psnr, ssim
+
+BORDER = 8  # voxels left out at each face: back-projection is incomplete there
+LOW_FREQUENCY = 0.066
+SIGMAS = (0.5, 0.7, 0.9, 1.1, 1.4, 1.7, 2.0, 2.4, 2.8, 3.4, 4.0)
+CUTOFFS = (0.06, 0.08, 0.1, 0.12, 0.15, 0.18, 0.22, 0.27, 0.33, 0.4)
+SIZES = (3, 5, 7)
+SHELL_EDGES = tuple(0.05 * i for i in range(11))
+
+Array = NDArray[np.float32]
+
+
+def score(case: Case, result: Array) -> dict[str, float]:
+    """Fidelity inside the border, and what is left of the low frequencies.
+
+    `low_fsc` is the mean FSC below 0.066 cycles/voxel, `low_gain` the regression coefficient of the
+    result on the truth there, `contrast` the inside/outside contrast as a share of the truth's.
+    """
+    cut = (slice(BORDER, -BORDER),) * 3
+    r, clean, noisy = result[cut], case.clean[cut], case.noisy[cut]
+    frequency, curve = fourier_shell_correlation(result, case.clean)
+    spectrum, truth = np.fft.fftn(result), np.fft.fftn(case.clean)
+    radius = frequency_radius(result.shape).numpy()
+    low = (radius > 0) & (radius < LOW_FREQUENCY)
+    gain = (spectrum[low] * truth[low].conj()).sum().real / (np.abs(truth[low]) ** 2).sum()
+    inside = (case.phantom.particles | case.phantom.membrane)[cut]
+    value = psnr(r, clean, data_range=case.data_range)
+    return {
+        "psnr": value,
+        "delta_psnr": value - psnr(noisy, clean, data_range=case.data_range),
+        "ssim": ssim(r, clean, data_range=case.data_range),
+        "cc": correlation(r, clean),
+        "low_fsc": float(curve[frequency < LOW_FREQUENCY].mean()),
+        "low_gain": float(gain),
+        "contrast": inside_outside_contrast(r, inside) / inside_outside_contrast(clean, inside),
+    }
+
+
+def best_filter(case: Case, name: str) -> tuple[Array, float]:
+    """A filter with its parameter tuned on the reference: an upper bound of what it can do."""
+    noisy = case.noisy
+    if name == "gaussian":
+        tries = [(filters.gaussian(noisy, sigma=s), s) for s in SIGMAS]
+    elif name == "lowpass":
+        tries = [(filters.lowpass(noisy, cutoff=c), c) for c in CUTOFFS]
+    else:
+        tries = [(filters.median(noisy, size=s), float(s)) for s in SIZES]
+    return max(tries, key=lambda t: score(case, t[0])["psnr"])
+
+
+def spectrum_ratios(case: Case) -> dict[str, float]:
+    """Estimated over true noise power per shell of |k|, where the truth exceeds 5 % of its mean."""
+    statistics = measure_voxels(case.noisy)
+    estimate = estimate_noise_spectrum(case.noisy, statistics.normalization).power
+    deviation = statistics.normalization.deviation
+    shape = (PATCH_SIDE,) * 3
+    window = hann_window(shape)
+    starts = patch_starts(case.noise.shape, shape)
+    truth = torch.zeros(shape)
+    for start in starts:
+        block = torch.from_numpy(case.noise[tuple(slice(s, s + PATCH_SIDE) for s in start)] / deviation)
+        truth += torch.fft.fftn(block * window).abs().square() / block.numel() / len(starts)
+    weights = (truth > 0.05 * truth.mean()).float()
+    ratios = shell_means(estimate, SHELL_EDGES, weights) / shell_means(truth, SHELL_EDGES, weights)
+    return {
+        f"{low:.2f}-{low + 0.05:.2f}": float(r) for low, r in zip(SHELL_EDGES, ratios.tolist(), strict=False)
+    }

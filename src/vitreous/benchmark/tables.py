@@ -1,0 +1,100 @@
+"""The tables by name, and how one is run and written down."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+import vitreous
+from vitreous.benchmark import memory, microtubule, quick, speed
+from vitreous.benchmark.runner import Record, Row, measure_rows
+from vitreous.core import InputError, Progress
+from vitreous.inference import choose_device
+from vitreous.io import write_text_atomic
+from vitreous.report import TableSection, render_tables_report
+
+Table = tuple[str, list[str], list[list[str]]]
+
+
+@dataclass(frozen=True)
+class Options:
+    """What a table may need to know."""
+
+    seeds: tuple[int, ...]
+    only: tuple[str, ...]
+    data: Path | None
+    progress: Progress
+
+
+@dataclass(frozen=True)
+class TableKind:
+    """A table: what it shows, its rows, and how records become tables."""
+
+    description: str
+    rows: Callable[[Options], Iterator[Row]]
+    summarize: Callable[[Sequence[Record]], list[Table]]
+
+
+@dataclass(frozen=True)
+class TableResult:
+    """A finished table as Markdown, its records and the HTML report."""
+
+    markdown: str
+    records: list[Record]
+    report: Path
+
+
+TABLES = {
+    "denoise-quick": TableKind(
+        "denoising methods on white, wedge-shaped and reconstructed noise",
+        lambda o: quick.quick_rows(o.seeds, o.only, o.progress),
+        quick.summarize,
+    ),
+    "blindspot-speed": TableKind(
+        "training throughput of the blind-spot networks", lambda o: speed.speed_rows(), speed.summarize
+    ),
+    "memory": TableKind("peak memory on a large volume", lambda o: memory.memory_rows(), memory.summarize),
+    "microtubule": TableKind(
+        "a real tomogram crop with known tubulin positions (needs --data)",
+        lambda o: microtubule.microtubule_rows(o.data, o.seeds, o.progress),
+        microtubule.summarize,
+    ),
+}
+
+
+def table_names() -> dict[str, str]:
+    """Names and descriptions of all tables."""
+    return {name: kind.description for name, kind in TABLES.items()}
+
+
+def run_table(
+    name: str, folder: Path, *, seeds: int, only: tuple[str, ...], data: Path | None, progress: Progress
+) -> TableResult:
+    """Measure what is missing of a table in `folder` and write `NAME.jsonl`, `NAME.md` and `NAME.html`."""
+    if name not in TABLES:
+        raise InputError(f"there is no table {name}", remedy=f"use one of {', '.join(TABLES)}, or list")
+    kind = TABLES[name]
+    options = Options(tuple(range(1, seeds + 1)), only, data, progress)
+    records = measure_rows(kind.rows(options), folder / f"{name}.jsonl", progress)
+    tables = kind.summarize(records)
+    machine = f"vitreous {vitreous.__version__}, torch {torch.__version__}, {platform.machine()}, {choose_device().description}"
+    markdown = "\n\n".join([f"## {name}: {kind.description}", machine, *(as_markdown(t) for t in tables)])
+    write_text_atomic(folder / f"{name}.md", markdown + "\n")
+    sections = [
+        TableSection(heading, header=tuple(header), rows=tuple(map(tuple, rows)))
+        for heading, header, rows in tables
+    ]
+    page = render_tables_report(f"Benchmark: {name}", sections, lead=f"{kind.description}. {machine}.")
+    report = write_text_atomic(folder / f"{name}.html", page)
+    return TableResult(markdown, records, report)
+
+
+def as_markdown(table: Table) -> str:
+    """A heading and a Markdown table."""
+    heading, header, rows = table
+    lines = [header, ["---"] * len(header), *rows]
+    return "\n".join([f"### {heading}", "", *("| " + " | ".join(line) + " |" for line in lines)])

@@ -1,0 +1,105 @@
+"""Fourier shell correlation: closed forms, statistics, and a direct evaluation on the full transform."""
+
+import numpy as np
+import pytest
+
+from vitreous.metrics import fourier_shell_correlation, fsc_resolution
+
+
+def noise(shape, seed):
+    return np.random.default_rng(seed).normal(size=shape)
+
+
+def direct(a, b):
+    """The textbook sum over whole shells of the full transform."""
+    fa, fb = np.fft.fftn(a), np.fft.fftn(b)
+    n = min(a.shape)
+    grids = np.meshgrid(*(np.fft.fftfreq(s) for s in a.shape), indexing="ij")
+    shell = np.rint(np.sqrt(sum(g**2 for g in grids)) * n).astype(int)
+    curve = []
+    for s in range(1, n // 2 + 1):
+        x, y = fa[shell == s], fb[shell == s]
+        curve.append((x * y.conj()).sum().real / np.sqrt((abs(x) ** 2).sum() * (abs(y) ** 2).sum()))
+    return np.array(curve)
+
+
+@pytest.mark.parametrize("shape", [(16, 16, 16), (15, 17, 20), (12, 20, 15)])
+def test_against_the_full_transform(shape):
+    a = noise(shape, 0)
+    b = a + noise(shape, 1)
+    frequency, curve = fourier_shell_correlation(a, b)
+    np.testing.assert_allclose(curve, direct(a, b), atol=1e-5)
+    np.testing.assert_allclose(frequency, np.arange(1, min(shape) // 2 + 1) / min(shape))
+
+
+@pytest.mark.parametrize("side", [10, 49, 98, 100])
+def test_every_shell_up_to_nyquist_is_there(side):
+    volume = noise((side, 10, 98), 0) if side > 10 else noise((10, 10, 10), 0)
+    frequency, curve = fourier_shell_correlation(volume, volume)
+    assert len(frequency) == len(curve) == min(volume.shape) // 2
+    assert frequency[-1] <= 0.5 + 1e-12
+    np.testing.assert_allclose(curve, 1, atol=1e-6)
+
+
+def test_scale_does_not_matter_and_sign_does():
+    a, b = noise((16, 16, 16), 0), noise((16, 16, 16), 1)
+    curve = fourier_shell_correlation(a, a + b)[1]
+    np.testing.assert_allclose(fourier_shell_correlation(5 * a, a + b)[1], curve, atol=1e-6)
+    np.testing.assert_allclose(fourier_shell_correlation(-a, a + b)[1], -curve, atol=1e-6)
+
+
+def test_independent_noise_is_within_four_standard_errors_of_zero():
+    seeds = range(24)
+    curves = np.array(
+        [fourier_shell_correlation(noise((32,) * 3, 2 * s), noise((32,) * 3, 2 * s + 1))[1] for s in seeds]
+    )
+    four_errors = 4 * curves.std(0, ddof=1) / np.sqrt(len(curves))
+    assert (np.abs(curves.mean(0)) < four_errors).all()
+    assert (four_errors < 0.3).all()
+    shared = [noise((32,) * 3, 100 + s) for s in seeds]
+    wrong = np.array(
+        [
+            fourier_shell_correlation(
+                noise((32,) * 3, 2 * s) + shared[s], noise((32,) * 3, 2 * s + 1) + shared[s]
+            )[1]
+            for s in seeds
+        ]
+    )
+    assert (wrong.mean(0) > 4 * wrong.std(0, ddof=1) / np.sqrt(len(wrong))).all()
+    assert wrong[:, 4:].mean() == pytest.approx(0.5, abs=0.02)  # signal and noise of equal power
+
+
+def test_a_mask_restricts_the_sums():
+    a, b = noise((16, 16, 16), 0), noise((16, 16, 16), 1)
+    mask = np.zeros((16, 16, 9), bool)
+    mask[:, :, :3] = True
+    transform = np.where(mask, np.fft.rfftn(a), np.fft.rfftn(b))
+    mixed = np.fft.irfftn(transform, s=a.shape, axes=(0, 1, 2))
+    inside = fourier_shell_correlation(a, mixed, mask=mask)[1]
+    assert inside[0] == pytest.approx(1, abs=1e-5)
+    assert inside[:8].min() > 0.99  # kx = 0 must be its own mirror image: only rounding is lost
+    assert fourier_shell_correlation(a, mixed)[1][-1] < 0.9
+
+
+def test_shapes_must_agree():
+    with pytest.raises(ValueError, match="shapes differ"):
+        fourier_shell_correlation(np.zeros((8, 8, 8)), np.zeros((8, 8, 9)))
+
+
+def test_empty_shells_are_zero_not_nan():
+    assert (fourier_shell_correlation(np.zeros((8, 8, 8)), noise((8, 8, 8), 0))[1] == 0).all()
+
+
+def test_resolution_is_interpolated():
+    frequency = np.array([0.1, 0.2, 0.3, 0.4])
+    values = np.array([1.0, 0.8, 0.4, 0.9])
+    crossing = 0.2 + 0.1 * (0.8 - 0.5) / (0.8 - 0.4)  # the first crossing counts
+    assert fsc_resolution((frequency, values), 10.0) == pytest.approx(10 / crossing)
+    lower = 0.1 + 0.1 * (1 - 0.9) / 0.2
+    assert fsc_resolution((frequency, values), 10.0, threshold=0.9) == pytest.approx(10 / lower)
+
+
+def test_resolution_at_the_ends():
+    frequency = np.array([0.25, 0.5])
+    assert fsc_resolution((frequency, np.array([1.0, 0.9])), 4.0) == pytest.approx(8.0)
+    assert fsc_resolution((frequency, np.array([0.1, 0.9])), 4.0) == float("inf")

@@ -1,0 +1,57 @@
+"""The command line with tiny networks, for tests that run it whole, and kill it.
+
+`call` is what a child process of a fork server runs: torch is imported once, so that a child starts at once.
+"""
+
+import itertools
+import os
+import signal
+import sys
+from functools import partial
+
+import torch
+
+import vitreous.cli.main
+import vitreous.training.loop
+import vitreous.workflows.denoise_files  # noqa: F401 - loaded here, before the fork
+from vitreous.methods import LEARNED, BlindSpot, BlindSpotConfig, Noise2Noise, NoiseModel, NoiseModelConfig, PairConfig
+
+SMALL = {
+    "noise-model": (NoiseModel, partial(NoiseModelConfig, patch_side=16, width=4, batch=1, draws=2, levels=1, steps=6)),
+    "blindspot": (BlindSpot, partial(BlindSpotConfig, patch_side=24, width=4, levels=0, steps=6)),
+    "n2n": (Noise2Noise, partial(PairConfig, patch_side=16, width=4, batch=1, levels=1, steps=6)),
+}
+
+
+def shrink(setitem, setattribute):
+    """Make networks tiny and checkpoints frequent."""
+    for name, entry in SMALL.items():
+        setitem(LEARNED, name, entry)
+    setattribute(vitreous.training.loop, "CHECKPOINT_SECONDS", 0.0)
+    setattribute(vitreous.training.loop, "SNAPSHOT_STEPS", 2)
+
+
+def call(words, log, deadly=None):
+    """Run `vitreous WORDS` with stdout and stderr in files.
+
+    `deadly`: end without a word at that event, where every rename is two: just before and just after.
+    """
+    for descriptor, name in ((1, "stdout"), (2, "stderr")):
+        os.dup2(os.open(log / name, os.O_WRONLY | os.O_CREAT | os.O_APPEND), descriptor)
+    sys.stdout, sys.stderr = (os.fdopen(n, "w", buffering=1, closefd=False) for n in (1, 2))
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    torch.set_num_threads(1)
+    shrink(dict.__setitem__, setattr)
+    if deadly is not None:
+        events = itertools.count()
+        os.rename, os.replace = (partial(_deadly, f, events, deadly) for f in (os.rename, os.replace))
+    sys.argv = ["vitreous", *map(str, words)]
+    vitreous.cli.main.main()
+
+
+def _deadly(rename, events, deadly, *arguments, **options):
+    if next(events) == deadly:
+        os.kill(os.getpid(), signal.SIGKILL)
+    rename(*arguments, **options)
+    if next(events) == deadly:
+        os.kill(os.getpid(), signal.SIGKILL)
