@@ -3,4 +3,4 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "workflows"))
 
-from small_fixtures import blobs, run, server, small, spawn, tomogram  # noqa: E402, F401
+from small_fixtures import blobs, run, server, small, spawn, tomogram  # noqa: F401

@@ -3,7 +3,14 @@
 import pytest
 import torch
 
-from vitreous.fourier import NoiseGenerator, crop_spectrum, frequency_radius, resample, shell_means
+from vitreous.fourier import (
+    NoiseGenerator,
+    crop_spectrum,
+    frequency_axes,
+    frequency_radius,
+    resample,
+    shell_means,
+)
 
 
 def wave(shape, cycles):
@@ -43,3 +50,17 @@ def test_cropped_spectrum_is_that_of_resampled_noise():
     assert errors.max() < 4
     wrong = torch.stack([shell_means(p / (expected * 8), edges) for p in powers])  # without the factor
     assert ((wrong.mean(0) - 1).abs() / (wrong.std(0) / 30**0.5)).min() > 8
+
+
+@pytest.mark.parametrize("shape", [(32, 32, 32), (16, 32, 32)])
+@pytest.mark.parametrize("factor", [2, 3])
+def test_cropped_spectrum_keeps_its_frequencies(shape, factor):
+    """S(k) = 1 + cos(2π·a·k) on the fine grid is 1 + cos(2π·a·k/factor) on the coarse one, per axis."""
+
+    def spectrum(sides, scale):
+        parts = [1 + torch.cos(2 * torch.pi * 2 * f / scale) for f in frequency_axes(sides)]
+        return parts[0] * parts[1] * parts[2]
+
+    coarse = crop_spectrum(spectrum(shape, 1), factor)
+    expected = spectrum(coarse.shape, factor) / factor**3
+    assert (coarse - expected).abs().max() < 0.03 * expected.max()

@@ -79,7 +79,9 @@ def test_an_infinite_gradient_counts_too(where):
     class Steep(Line):
         def loss(self, generator):
             loss, text = super().loss(generator)
-            return (loss * float("inf") if where == "loss" else loss + (weights_of(self) * 0).sqrt().sum()), text
+            return (
+                loss * float("inf") if where == "loss" else loss + (weights_of(self) * 0).sqrt().sum()
+            ), text
 
     def weights_of(objective):
         return torch.cat([p.flatten() for p in objective.network.parameters()])
@@ -204,7 +206,9 @@ def _flip(path):
 DAMAGE = {
     "weights missing": lambda p: (p / "model.safetensors").unlink(),
     "description missing": lambda p: (p / "model.json").unlink(),
-    "weights cut": lambda p: (p / "model.safetensors").write_bytes((p / "model.safetensors").read_bytes()[:-3]),
+    "weights cut": lambda p: (p / "model.safetensors").write_bytes(
+        (p / "model.safetensors").read_bytes()[:-3]
+    ),
     "weights empty": lambda p: (p / "model.safetensors").write_bytes(b""),
     "one bit flipped": lambda p: _flip(p / "model.safetensors"),
     "no json": lambda p: (p / "model.json").write_text("{"),

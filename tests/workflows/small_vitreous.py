@@ -13,11 +13,22 @@ import torch
 
 import vitreous.cli.main
 import vitreous.training.loop
-import vitreous.workflows.denoise_files  # noqa: F401 - loaded here, before the fork
-from vitreous.methods import LEARNED, BlindSpot, BlindSpotConfig, Noise2Noise, NoiseModel, NoiseModelConfig, PairConfig
+import vitreous.workflows.denoise_files
+from vitreous.methods import (
+    LEARNED,
+    BlindSpot,
+    BlindSpotConfig,
+    Noise2Noise,
+    NoiseModel,
+    NoiseModelConfig,
+    PairConfig,
+)
 
 SMALL = {
-    "noise-model": (NoiseModel, partial(NoiseModelConfig, patch_side=16, width=4, batch=1, draws=2, levels=1, steps=6)),
+    "noise-model": (
+        NoiseModel,
+        partial(NoiseModelConfig, patch_side=16, width=4, batch=1, draws=2, levels=1, steps=6),
+    ),
     "blindspot": (BlindSpot, partial(BlindSpotConfig, patch_side=24, width=4, levels=0, steps=6)),
     "n2n": (Noise2Noise, partial(PairConfig, patch_side=16, width=4, batch=1, levels=1, steps=6)),
 }

@@ -112,7 +112,10 @@ def test_unusable_settings_are_refused(settings):
 def test_volume_array_and_path_give_the_same_and_write_nothing(tomogram, blobs, tmp_path):
     before = sorted(p.name for p in tmp_path.rglob("*"))
     volume = vitreous.open_volume(tomogram)
-    results = [vitreous.denoise(v, "noise-model", seed=4, device="cpu") for v in (volume, blobs, tomogram, str(tomogram))]
+    results = [
+        vitreous.denoise(v, "noise-model", seed=4, device="cpu")
+        for v in (volume, blobs, tomogram, str(tomogram))
+    ]
     for result in results[1:]:
         np.testing.assert_array_equal(result.data, results[0].data)
     assert results[0].voxel_spacing_angstrom == volume.voxel_spacing_angstrom
@@ -123,7 +126,9 @@ def test_volume_array_and_path_give_the_same_and_write_nothing(tomogram, blobs, 
 def test_invert_and_mask(blobs):
     mask = np.zeros(blobs.shape, bool)
     mask[2:10, 4:16, 4:14] = True
-    plain, inverted = (vitreous.denoise(blobs, "noise-model", mask=mask, invert=i, device="cpu").data for i in (0, 1))
+    plain, inverted = (
+        vitreous.denoise(blobs, "noise-model", mask=mask, invert=i, device="cpu").data for i in (0, 1)
+    )
     np.testing.assert_array_equal(plain, -inverted)
 
 

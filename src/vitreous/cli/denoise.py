@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -74,7 +75,10 @@ def denoise_command(
         raise InputError("--voxel-size must be a positive number of Å")
     budget = None if time_budget is None else seconds_of(time_budget)
     several = (
-        len(files) > 1 or shared_model or (output.is_dir() and output.suffix != ".zarr") or not output.suffix
+        len(files) > 1
+        or shared_model
+        or (os.path.isdir(output) and output.suffix != ".zarr")
+        or not output.suffix
     )
     if several and (even or odd or run_dir):
         raise InputError(
@@ -92,7 +96,7 @@ def denoise_command(
     )
 
     settings = DenoiseSettings(method, steps, budget, seed, device, max_memory, invert, absolute(model))
-    folder = run_dir or output.with_name(f"{plain_name(output)}.run")
+    folder = run_dir or output.parent / f"{plain_name(output)}.run"
     request = DenoiseRequest(
         files[0].absolute(),
         output.absolute(),

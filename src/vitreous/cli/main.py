@@ -16,7 +16,17 @@ from vitreous.cli import denoise, look
 from vitreous.core.errors import InputError, Interrupted, VitreousError
 
 # Writing that fails late: the outputs are checked before, but a disk can fill up while a run is on.
-OUTPUT_FAULTS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM)
+OUTPUT_FAULTS = {
+    errno.ENOSPC: "free some space",
+    errno.EDQUOT: "free some space",
+    errno.EFBIG: "free some space",
+    errno.EROFS: "choose another place",
+    errno.EACCES: "choose another place",
+    errno.EPERM: "choose another place",
+    errno.ENOTDIR: "choose another place",
+    errno.ENAMETOOLONG: "choose a shorter name",
+    errno.ELOOP: "choose another place",
+}
 
 app = typer.Typer(
     name="vitreous",
@@ -40,7 +50,7 @@ def root(
 
 
 def main() -> None:
-    """Run the command line; the exit code says how it ended (0 done, 2 input, 1 a fault of ours, 130 stopped)."""
+    """Run the command line; exits with 0 done, 2 unusable input, 1 a fault of ours, 130 stopped."""
     try:
         app()
     except Interrupted as stopped:
@@ -60,10 +70,8 @@ def main() -> None:
         if error.errno not in OUTPUT_FAULTS:
             raise_fault()
         place = f"{error.filename}: " if error.filename else ""
-        fail(
-            f"{place}{os.strerror(error.errno or 0).lower()}; free some space or choose another place",
-            InputError.exit_code,
-        )
+        problem = os.strerror(error.errno or 0).lower()
+        fail(f"{place}{problem}; {OUTPUT_FAULTS[error.errno or 0]}", InputError.exit_code)
     except Exception:  # the outermost frame: whatever reaches it is a fault of ours
         raise_fault()
 

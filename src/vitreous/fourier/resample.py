@@ -8,6 +8,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from vitreous.fourier.spectrum import interpolate_spectrum
+
 
 def resample(volume: Tensor, shape: Sequence[int]) -> Tensor:
     """Values of a periodic volume on another grid over the same field; grey values are kept.
@@ -35,7 +37,7 @@ def resample(volume: Tensor, shape: Sequence[int]) -> Tensor:
     for axis, (new, side) in enumerate(zip(shape, volume.shape, strict=True)):
         if new != side:  # the lowest frequency kept has no positive partner: without it the result is real
             unpaired = max(0, (new - side) // 2)
-            transform = transform.index_fill(axis, torch.tensor([unpaired]), 0)
+            transform = transform.index_fill(axis, torch.tensor([unpaired], device=transform.device), 0)
     scale = torch.tensor(list(shape)).prod().item() / volume.numel()
     resampled: Tensor = torch.fft.ifftn(torch.fft.ifftshift(transform, dim=axes)).real * scale
     return resampled
@@ -60,10 +62,11 @@ def crop_spectrum(spectrum: Tensor, factor: int) -> Tensor:
     >>> float(crop_spectrum(torch.full((32, 32, 32), 8.0), 2).mean())
     1.0
     """
+    kept = [max(2, side // factor // 2 * 2) for side in spectrum.shape]
+    fine = [n * factor for n in kept]  # the same steps of frequency on both grids
+    if fine != list(spectrum.shape):
+        spectrum = interpolate_spectrum(spectrum, fine)
     centred = torch.fft.fftshift(spectrum)
-    cuts = []
-    for side in spectrum.shape:
-        kept = max(2, side // factor // 2 * 2)
-        cuts.append(slice((side - kept) // 2, (side + kept) // 2))
+    cuts = [slice((side - n) // 2, (side + n) // 2) for side, n in zip(fine, kept, strict=True)]
     cropped: Tensor = torch.fft.ifftshift(centred[tuple(cuts)]) / factor**spectrum.ndim
     return cropped

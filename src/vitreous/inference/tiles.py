@@ -9,8 +9,10 @@ from itertools import product
 
 @dataclass(frozen=True)
 class Tile:
-    """One block: `start` and `shape` of what the network reads (it may reach over the volume's edge),
-    `core` the part of the volume it writes, `inner` the same part within the block.
+    """One block of a volume.
+
+    `start` and `shape` are of what the network reads (it may reach over the volume's edge), `core` is
+    the part of the volume it writes, `inner` the same part within the block.
     """
 
     start: tuple[int, ...]

@@ -150,9 +150,9 @@ def denoise(
     >>> denoise(noisy, "gaussian").shape
     (16, 16, 16)
     """
-    given = [None if v is None else as_volume(v) for v in (volume, even, odd)]
-    assert given[0] is not None
-    source = Source(given[0], given[1], given[2], None if mask is None else np.asarray(mask, bool))
+    halves = [None if half is None else as_volume(half) for half in (even, odd)]
+    inside = None if mask is None else np.asarray(mask, bool)
+    source = Source(as_volume(volume), halves[0], halves[1], inside)
     result = denoise_source(source, DenoiseSettings(method=method, **settings), progress or SilentProgress())
     return source.volume.with_data(result.data)
 
@@ -220,10 +220,8 @@ def carry_out(
     if plan.model is None or plan.memory is None:
         return filtered(plan, source, settings, progress)
     model, (prepared,) = prepared_model(plan.model, [plan.volume])
-    memory = plan.memory
-    progress.note(
-        f"{model.compute.description}; up to {memory.peak_bytes / 1e9:.1f} GB of memory, tiles of {memory.tile}"
-    )
+    memory, device = plan.memory, model.compute.description
+    progress.note(f"{device}; up to {memory.peak_bytes / 1e9:.1f} GB of memory, tiles of {memory.tile}")
     if model.record is None:
         model = fit(model, [prepared], settings, progress, store)
     begun = time.monotonic()

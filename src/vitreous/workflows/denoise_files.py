@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -46,7 +46,7 @@ class DenoiseRequest:
     input: Path
     output: Path
     run_dir: Path
-    settings: DenoiseSettings = DenoiseSettings()
+    settings: DenoiseSettings = field(default_factory=DenoiseSettings)
     even: Path | None = None
     odd: Path | None = None
     mask: Path | None = None
@@ -184,6 +184,10 @@ def open_source(request: DenoiseRequest, progress: Progress) -> tuple[Source, tu
         if found is not None:
             halves = found
             progress.note(f"half tomograms found by name: {found[0]} and {found[1]}")
+    if halves[0] is not None and halves[1] is not None and halves[0].resolve() == halves[1].resolve():
+        raise InputError(
+            "is given as both halves", path=halves[0], remedy="give --even and --odd with different noise"
+        )
     even, odd = (
         None if h is None else open_volume(h, voxel_spacing_angstrom=request.voxel_size_angstrom)
         for h in halves
@@ -216,7 +220,7 @@ def claim(request: DenoiseRequest, run: RunDirectory, source: Source, progress: 
 
 
 def check_output(request: DenoiseRequest) -> None:
-    """Raise InputError if the output is of no type that is written, or one of the inputs."""
+    """Raise InputError if the output is of no type that is written, or would spoil an input."""
     if request.output.suffix.lower() not in WRITTEN_SUFFIXES:
         remedy = f"name the output {', '.join(WRITTEN_SUFFIXES)}"
         raise InputError("the output is of no type that is written here", path=request.output, remedy=remedy)
@@ -224,6 +228,10 @@ def check_output(request: DenoiseRequest) -> None:
     for path in (request.input, request.even, request.odd, request.mask):
         if path is not None and (target == path.resolve() or path.resolve() in target.parents):
             raise InputError("the output is an input", path=request.output, remedy="choose another -o")
+    folder = request.run_dir.resolve()
+    for path in (request.input, request.even, request.odd, request.mask, request.output):
+        if path is not None and path.resolve() in (folder, *folder.parents):
+            raise InputError(f"lies in {path}", path=request.run_dir, remedy="choose another --run-dir")
 
 
 def same_run(facts: Mapping[str, Any], request: DenoiseRequest) -> bool:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from vitreous.core import InputError, Volume
 from vitreous.io import open_volume
 from vitreous.metrics import fourier_shell_correlation, fsc_resolution
@@ -43,9 +45,16 @@ def evaluate_shells(first: Path, second: Path, threshold: float, voxel_size: flo
 
 
 def open_pair(first: Path, second: Path, voxel_size: float | None = None) -> tuple[Volume, Volume]:
-    """Two volumes of one shape."""
+    """Two volumes of one shape, finite and not constant."""
     volumes = [open_volume(p, voxel_spacing_angstrom=voxel_size, allow_damaged=True) for p in (first, second)]
     if volumes[0].shape != volumes[1].shape:
         text = f"its size {volumes[1].shape} (z, y, x) differs from {volumes[0].shape} of {first}"
         raise InputError(text, path=second, remedy="compare volumes of one size")
+    for volume in volumes:
+        if not np.isfinite(volume.data).all():
+            raise InputError(
+                "some voxels are NaN or infinite", path=volume.path, remedy="give finite volumes"
+            )
+        if volume.data.min() == volume.data.max():
+            raise InputError("all its voxels are equal", path=volume.path, remedy="check the file")
     return volumes[0], volumes[1]

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from vitreous.workflows.denoise_files import DenoiseRequest
 
 CITATIONS = {
-    "noise-model": "Pang et al. (2021), Recorrupted-to-Recorrupted: unsupervised deep learning for denoising.",
+    "noise-model": "Pang et al. (2021), Recorrupted-to-Recorrupted: unsupervised denoising.",
     "blindspot": "Liu et al., J-invariant volume shuffle for self-supervised tomogram denoising.",
     "n2n": "Buchholz et al. (2019), Content-aware image restoration for electron microscopy (cryoCARE).",
 }
@@ -100,7 +100,8 @@ def residual_evidence(
 
 def noise_image(spectrum: torch.Tensor, result: Denoised) -> NDArray[np.float32]:
     """log10 of the estimated noise power in the (kz, kx) plane, in grey values squared, DC in the centre."""
-    assert result.prepared is not None
+    if result.prepared is None:
+        raise ValueError("a method without preparation has no noise spectrum")
     variance = result.prepared.volume.normalization.deviation**2
     plane = torch.fft.fftshift(spectrum.mean(dim=1)) * variance
     return torch.log10(plane.clamp_min(1e-12 * variance)).numpy().astype(np.float32)

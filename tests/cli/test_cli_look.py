@@ -1,0 +1,149 @@
+"""Help, inspect, evaluate and report."""
+
+import json
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+
+import vitreous
+
+COMMANDS = [
+    "denoise",
+    "demo",
+    "resume",
+    "inspect",
+    "evaluate",
+    "evaluate denoise",
+    "evaluate fsc",
+    "report",
+    "benchmark",
+]
+
+
+@pytest.mark.parametrize("command", ["", *COMMANDS])
+def test_every_command_has_help(run, command):
+    code, out, err = run(*command.split(), "--help")
+    assert code == 0
+    assert "Usage" in out
+    assert err == ""
+
+
+def test_help_does_not_import_torch():
+    code = (
+        "import sys; sys.argv = ['vitreous', '--help']\n"
+        "from vitreous.cli.main import main\n"
+        "try: main()\n"
+        "except SystemExit as end: code = end.code\n"
+        "heavy = {'torch', 'scipy', 'matplotlib', 'pydantic'} & set(sys.modules)\n"
+        "sys.exit(f'imported {heavy}' if heavy or code else 0)"
+    )
+    begun = time.monotonic()
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert time.monotonic() - begun < 5
+
+
+def test_version(run):
+    assert run("--version")[1].strip() == f"vitreous {vitreous.__version__}"
+
+
+def test_inspect(run, tomogram):
+    code, out, _ = run("inspect", tomogram, "--json")
+    facts = json.loads(out)
+    assert code == 0
+    assert facts["size_zyx"] == [12, 20, 17]
+    assert facts["voxel_spacing_angstrom"] == [10.0, 10.0, 10.0]
+    assert facts["non_finite_voxels"] == 0
+    code, out, _ = run("inspect", tomogram, tomogram)
+    assert code == 0
+    assert out.count("size_zyx") == 2
+
+
+def strict(text):
+    """JSON without NaN and Infinity, which are no JSON."""
+
+    def refuse(name):
+        raise AssertionError(f"{name} is no JSON")
+
+    return json.loads(text, parse_constant=refuse)
+
+
+def test_inspect_judges_damaged_headers(run, tomogram):
+    content = bytearray(tomogram.read_bytes())
+    content[40:52] = bytes(12)
+    tomogram.write_bytes(content)
+    code, out, _ = run("inspect", tomogram, "--json")
+    facts = strict(out)
+    assert code == 0
+    assert facts["voxel_spacing_angstrom"] is None
+    assert any("spacing" in doubt for doubt in facts["doubts"])
+    content[1024:] = np.full(12 * 20 * 17, np.nan, "<f4").tobytes()
+    tomogram.write_bytes(content)
+    code, out, _ = run("inspect", tomogram, "--json")
+    assert code == 0
+    assert any("finite" in doubt for doubt in strict(out)["doubts"])
+
+
+@pytest.mark.parametrize("content", [b"", b"text" * 1000])
+def test_commands_refuse_junk_in_one_line(run, tomogram, tmp_path, content):
+    junk = tmp_path / "junk.mrc"
+    junk.write_bytes(content)
+    for words in (
+        ["inspect", junk],
+        ["inspect", tmp_path / "missing.mrc"],
+        ["evaluate", "denoise", junk, tomogram],
+        ["evaluate", "denoise", tomogram, junk],
+        ["evaluate", "fsc", tomogram, junk],
+        ["report", tmp_path],
+        ["report", junk],
+    ):
+        code, out, err = run(*words)
+        assert (code, out) == (2, "")
+        assert err.startswith("vitreous: ")
+        assert err.count("\n") == 1
+
+
+def test_evaluate(run, tomogram, tmp_path, blobs):
+    noise = np.random.default_rng(5).normal(size=blobs.shape).astype(np.float32)
+    noisy = vitreous.write_volume(tmp_path / "noisy.mrc", vitreous.Volume(blobs + noise, (10.0, 10.0, 10.0)))
+    code, out, _ = run("evaluate", "denoise", noisy, tomogram, "--noisy", noisy, "--json")
+    facts = strict(out)
+    assert code == 0
+    assert facts["delta_psnr"] == 0
+    expected = 10 * np.log10(np.ptp(blobs) ** 2 / np.square(noise).mean())
+    assert facts["psnr"] == pytest.approx(expected, abs=1e-3)
+    code, out, _ = run("evaluate", "denoise", tomogram, tomogram, "--json")
+    assert code == 0
+    assert strict(out)["cc"] == pytest.approx(1)
+    code, out, _ = run("evaluate", "fsc", tomogram, tomogram, "--json")
+    assert code == 0
+    assert strict(out)["fsc"] == pytest.approx([1] * len(strict(out)["fsc"]), abs=1e-6)
+
+
+def test_evaluate_refuses_other_sizes_and_constant_volumes(run, tomogram, tmp_path, blobs):
+    other = vitreous.write_volume(tmp_path / "o.mrc", vitreous.Volume(blobs[1:], (10.0, 10.0, 10.0)))
+    assert run("evaluate", "denoise", tomogram, other)[0] == 2
+    flat = vitreous.write_volume(tmp_path / "f.mrc", vitreous.Volume(0 * blobs, (10.0, 10.0, 10.0)))
+    for pair in ((tomogram, flat), (flat, tomogram), (flat, flat)):
+        for kind in ("denoise", "fsc"):
+            code, out, err = run("evaluate", kind, *pair, "--json")
+            assert (code, out) == (2, "")
+            assert err.count("\n") == 1
+
+
+def test_report_is_written_again(run, tomogram, tmp_path):
+    assert run("denoise", tomogram, "-o", tmp_path / "out.mrc", "--steps", "2")[0] == 0
+    report = tmp_path / "out.run" / "report.html"
+    before = report.read_bytes()
+    report.unlink()
+    code, out, _ = run("report", tmp_path / "out.run")
+    assert code == 0
+    assert str(report) in out
+    assert report.read_bytes() == before
+    (tmp_path / "out.run" / "evidence.npz").write_bytes(b"junk")
+    code, _, err = run("report", tmp_path / "out.run")
+    assert code == 2
+    assert err.count("\n") == 1
