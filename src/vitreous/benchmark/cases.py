@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -40,11 +41,9 @@ class CaseKind:
 
 
 CASES = {
-    "white": CaseKind("white noise, σ = 0.2 of the range", "white", 160, sigma=0.2),
-    "wedge": CaseKind(
-        "signal and noise within a ±60° wedge, σ = 0.15 of the range", "wedge", 160, sigma=0.15
-    ),
-    "crowded": CaseKind("the same with signal everywhere", "wedge", 4000, sigma=0.15),
+    "white": CaseKind("white noise, σ = 0.2 of the range", "white", 75, sigma=0.2),
+    "wedge": CaseKind("signal and noise within a ±60° wedge, σ = 0.15 of the range", "wedge", 75, sigma=0.15),
+    "crowded": CaseKind("the same with signal everywhere", "wedge", 6000, sigma=0.15),
     "wbp-1": CaseKind("back-projected, noise/signal 1", "wbp", 300, noise_over_signal=1),
     "wbp-4": CaseKind("back-projected, noise/signal 4", "wbp", 300, noise_over_signal=4),
     "wbp-12": CaseKind("back-projected, noise/signal 12", "wbp", 300, noise_over_signal=12),
@@ -74,6 +73,7 @@ class Case:
         return float(np.ptp(self.clean))
 
 
+@lru_cache(maxsize=6)
 def make_case(name: str, seed: int) -> Case:
     """The case `name` with its own phantom and noise for each seed."""
     kind = CASES[name]

@@ -37,8 +37,9 @@ model, (prepared,) = prepared_model(model, [volume])
 plan = plan_memory(model, source, settings)
 begun = time.monotonic()
 result = predict(model, prepared, plan, 0, SilentProgress())
-print(json.dumps({"seconds": time.monotonic() - begun, "tile": plan.tile, "estimate_gb": plan.peak_bytes / 1e9,
-                  "peak_gb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e9}))
+peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e9
+facts = {"seconds": time.monotonic() - begun, "tile": plan.tile, "peak_gb": peak}
+print(json.dumps({**facts, "estimate_gb": plan.peak_bytes / 1e9}))
 """
 
 

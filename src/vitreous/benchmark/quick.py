@@ -38,9 +38,9 @@ Array = NDArray[np.float32]
 
 
 def quick_rows(seeds: Sequence[int], cases: Sequence[str], progress: Progress) -> Iterator[Row]:
-    """All rows: every case, seed and method."""
-    for name in cases or CASES:
-        for seed in seeds:
+    """All rows, seed after seed: every case and method."""
+    for seed in seeds:
+        for name in cases or CASES:
             for method in methods_of(name):
                 key = {"case": name, "seed": seed, "method": method}
                 yield Row(key, partial(measure, name, seed, method, progress))

@@ -81,7 +81,8 @@ def run_table(
     options = Options(tuple(range(1, seeds + 1)), only, data, progress)
     records = measure_rows(kind.rows(options), folder / f"{name}.jsonl", progress)
     tables = kind.summarize(records)
-    machine = f"vitreous {vitreous.__version__}, torch {torch.__version__}, {platform.machine()}, {choose_device().description}"
+    versions = f"vitreous {vitreous.__version__}, torch {torch.__version__}"
+    machine = f"{versions}, {platform.machine()}, {choose_device().description}"
     markdown = "\n\n".join([f"## {name}: {kind.description}", machine, *(as_markdown(t) for t in tables)])
     write_text_atomic(folder / f"{name}.md", markdown + "\n")
     sections = [

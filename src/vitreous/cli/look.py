@@ -66,11 +66,14 @@ def evaluate_fsc(
     print_result(facts, lines, as_json=json)
 
 
-def report_command(run_dir: Annotated[Path, typer.Argument(help="Run directory of a finished run.")]) -> None:
+def report_command(
+    run_dir: Annotated[Path, typer.Argument(help="Run directory of a finished run.")],
+    picture: Annotated[Path | None, typer.Option(help="Also write the middle slices as this PNG.")] = None,
+) -> None:
     """Write the report of a finished run again."""
     from vitreous.workflows.denoise_files import rerender
 
-    path = rerender(run_dir)
+    path = rerender(run_dir, picture)
     print_result({"report": str(path)}, [f"report: {path}"], as_json=False)
 
 

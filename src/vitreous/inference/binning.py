@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from itertools import product
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,6 @@ from numpy.typing import NDArray
 
 from vitreous.core import Normalization, read_block
 from vitreous.fourier import resample
-from vitreous.inference.tiles import tiles_of
 
 CORE = 48  # coarse voxels written by one block
 MARGIN = 16  # coarse voxels around it, where the wrap-around of the transform stays
@@ -34,7 +34,7 @@ def bin_volume(data: NDArray[Any], normalization: Normalization, factor: int) ->
 
 
 def unbin_volume(coarse: Array, factor: int, shape: Sequence[int]) -> Array:
-    """Band-limited interpolation of a binned volume back to `shape`; inverse of `bin_volume` below its Nyquist."""
+    """Band-limited interpolation of a binned volume back to `shape`, (z, y, x) float32."""
 
     def read(start: Sequence[int], block: Sequence[int]) -> Array:
         return _resampled(read_block(coarse, start, block), [n * factor for n in block])
@@ -62,15 +62,18 @@ def _by_blocks(
 ) -> Array:
     """Put together `read(start, block)` over blocks of the coarse grid, each `scale` times as fine."""
     result = np.empty(tuple(shape), np.float32)
-    for tile in tiles_of(coarse, tile=CORE + 2 * MARGIN, margin=MARGIN, stride=2):
-        block = read(tile.start, tile.shape)
+    for corner in product(*(range(0, side, CORE) for side in coarse)):
+        # Every block has its full margin, over the volume's edge too, where it is a reflection.
+        cores = [min(CORE, side - begin) for begin, side in zip(corner, coarse, strict=True)]
+        even = [core + core % 2 + 2 * MARGIN for core in cores]
+        block = read([begin - MARGIN for begin in corner], even)
         target = tuple(
-            slice(core.start * scale, min(core.stop * scale, side))
-            for core, side in zip(tile.core, shape, strict=True)
+            slice(begin * scale, min((begin + core) * scale, side))
+            for begin, core, side in zip(corner, cores, shape, strict=True)
         )
-        offset = [inner.start * scale for inner in tile.inner]
-        cut = tuple(slice(o, o + t.stop - t.start) for o, t in zip(offset, target, strict=True))
-        result[target] = block[cut]
+        result[target] = block[
+            tuple(slice(MARGIN * scale, MARGIN * scale + t.stop - t.start) for t in target)
+        ]
     return result
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 import torch
 
 from vitreous.core import InputError
+from vitreous.inference.tiles import axis_spans
 
 GIGABYTE = 10**9
 BASE_BYTES = 450_000_000  # Python, torch and its libraries
@@ -107,13 +108,13 @@ def plan_tiles(
     InputError
         If not even the smallest tile fits.
     """
-    margin = -(-margin // stride) * stride
     fixed = BASE_BYTES + input_bytes + 4 * prod(shape) if host else 0
     needed = 0
-    longest = max(-(-side // stride) * stride for side in shape) + 2 * margin
-    for tile in range(min(longest, -(-LARGEST_TILE // stride) * stride), 2 * margin, -stride):
-        sides = [min(tile, -(-side // stride) * stride + 2 * margin) for side in shape]
-        needed = int(fixed + bytes_per_voxel * prod(sides))
+    smallest = 2 * (-(-margin // stride) * stride) + stride
+    largest = max(smallest, min(-(-max(shape) // stride) * stride, -(-LARGEST_TILE // stride) * stride))
+    for tile in range(largest, smallest - 1, -stride):
+        spans = [axis_spans(side, tile=tile, margin=margin, stride=stride) for side in shape]
+        needed = int(fixed + bytes_per_voxel * prod(max(s.stop - s.start for s in axis) for axis in spans))
         if needed <= limit_bytes:
             return MemoryPlan(tile, needed)
     raise InputError(

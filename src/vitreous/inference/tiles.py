@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import product
+from typing import NamedTuple
 
 
 @dataclass(frozen=True)
@@ -24,15 +25,17 @@ class Tile:
 def tiles_of(shape: Sequence[int], *, tile: int, margin: int, stride: int) -> Iterator[Tile]:
     """Cover a volume with blocks whose cores meet without overlap.
 
-    Block starts are multiples of `stride` away from -`margin` rounded up, so that strided layers
-    see the same phase in every block as they would in the whole volume.
+    A block reaches `margin` beyond its core, but not beyond the volume: there a network pads as it
+    would if it saw the whole volume at once. All borders are multiples of `stride`, so that strided
+    layers see the same phase in every block; only the last block of an axis may reach over the edge,
+    by less than a stride.
 
     Parameters
     ----------
     shape
         (z, y, x) of the volume.
     tile
-        Side of a block, margins included; rounded up to a multiple of `stride`. Axes that need less get less.
+        Longest side of a block, margins included; rounded up to a multiple of `stride`.
     margin
         Voxels around a core that the network needs to see.
     stride
@@ -40,20 +43,37 @@ def tiles_of(shape: Sequence[int], *, tile: int, margin: int, stride: int) -> It
 
     Examples
     --------
-    >>> [(t.start, t.core[0]) for t in tiles_of((10,), tile=12, margin=2, stride=4)]
-    [((-4,), slice(0, 4, None)), ((0,), slice(4, 8, None)), ((4,), slice(8, 10, None))]
+    >>> [(t.start, t.shape, t.core[0]) for t in tiles_of((10,), tile=8, margin=2, stride=2)]
+    [((0,), (6,), slice(0, 4, None)), ((2,), (8,), slice(4, 8, None)), ((6,), (4,), slice(8, 10, None))]
     """
-    margin = -(-margin // stride) * stride
-    tile = max(-(-tile // stride) * stride, 2 * margin + stride)
-    axes = []
-    for side in shape:
-        block = min(tile, -(-side // stride) * stride + 2 * margin)
-        core = block - 2 * margin
-        axes.append([(begin, min(begin + core, side), block) for begin in range(0, side, core)])
+    axes = [axis_spans(side, tile=tile, margin=margin, stride=stride) for side in shape]
     for spans in product(*axes):
         yield Tile(
-            start=tuple(begin - margin for begin, _, _ in spans),
-            shape=tuple(block for _, _, block in spans),
-            core=tuple(slice(begin, end) for begin, end, _ in spans),
-            inner=tuple(slice(margin, margin + end - begin) for begin, end, _ in spans),
+            start=tuple(s.start for s in spans),
+            shape=tuple(s.stop - s.start for s in spans),
+            core=tuple(slice(s.core_start, s.core_stop) for s in spans),
+            inner=tuple(slice(s.core_start - s.start, s.core_stop - s.start) for s in spans),
         )
+
+
+class Span(NamedTuple):
+    """One axis of a tile: block and core, in voxels of the volume."""
+
+    start: int
+    stop: int
+    core_start: int
+    core_stop: int
+
+
+def axis_spans(side: int, *, tile: int, margin: int, stride: int) -> list[Span]:
+    """Blocks along one axis; a single one where the axis fits into a tile."""
+    margin = -(-margin // stride) * stride
+    tile = max(-(-tile // stride) * stride, 2 * margin + stride)
+    whole = -(-side // stride) * stride
+    if whole <= tile:
+        return [Span(0, whole, 0, side)]
+    core = tile - 2 * margin
+    return [
+        Span(max(0, begin - margin), min(whole, begin + core + margin), begin, min(begin + core, side))
+        for begin in range(0, side, core)
+    ]

@@ -24,7 +24,7 @@ class LearnedConfig(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     version: Literal[1] = 1
-    steps: int = 600
+    steps: int = 400
     learning_rate: float = 2e-3
     betas: tuple[float, float] = (0.9, 0.999)
     schedule: Literal["cosine", "constant"] = "cosine"
@@ -112,7 +112,7 @@ class LearnedMethod(Protocol):
         """Look at one volume: cheap, deterministic, no training."""
 
     def adapted(self, volumes: Sequence[PreparedVolume]) -> Self:
-        """The method with those settings fixed that depend on the volumes; prepare them again if it differs."""
+        """The method with those settings fixed that depend on the volumes."""
 
     def build_network(self, seed: int) -> nn.Module:
         """The untrained network, initialized from `seed`; it has `stride` and `receptive_radius`."""

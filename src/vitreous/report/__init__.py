@@ -3,6 +3,7 @@
 from vitreous.report.display import DisplaySlices, slices_for_display, xz_power_spectrum
 from vitreous.report.evidence import DenoiseEvidence, LossCurve, NoiseCurve
 from vitreous.report.html import TableSection, render_denoise_report, render_tables_report
+from vitreous.report.picture import triptych_png
 
 __all__ = [
     "DenoiseEvidence",
@@ -13,5 +14,6 @@ __all__ = [
     "render_denoise_report",
     "render_tables_report",
     "slices_for_display",
+    "triptych_png",
     "xz_power_spectrum",
 ]

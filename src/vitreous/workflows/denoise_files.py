@@ -13,6 +13,7 @@ import numpy as np
 
 from vitreous.core import InputError, Interrupted, Progress, TrainingDiverged, VitreousError
 from vitreous.io import (
+    atomic_path,
     check_writable,
     file_sha256,
     find_half,
@@ -21,7 +22,7 @@ from vitreous.io import (
     write_text_atomic,
     write_volume,
 )
-from vitreous.report import render_denoise_report
+from vitreous.report import DenoiseEvidence, render_denoise_report, triptych_png
 from vitreous.training import CheckpointStore, save_model
 from vitreous.workflows.denoise import (
     DenoiseSettings,
@@ -425,10 +426,12 @@ def usable_plans(requests: Sequence[DenoiseRequest], progress: Progress) -> list
     return plans
 
 
-def rerender(run_dir: Path) -> Path:
-    """Write `report.html` of a finished run again from its saved evidence."""
-    from vitreous.report import DenoiseEvidence
-
+def rerender(run_dir: Path, picture: Path | None = None) -> Path:
+    """Write `report.html` of a finished run again from its saved evidence, and its middle slices as a PNG."""
     run = RunDirectory(run_dir.absolute())
     run.read()
-    return write_text_atomic(run.report, render_denoise_report(DenoiseEvidence.load(run.path)))
+    evidence = DenoiseEvidence.load(run.path)
+    if picture is not None:
+        with atomic_path(picture, overwrite=True) as draft:
+            draft.write_bytes(triptych_png(evidence))
+    return write_text_atomic(run.report, render_denoise_report(evidence))

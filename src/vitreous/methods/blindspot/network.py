@@ -34,7 +34,8 @@ class BlindSpotConfig(LearnedConfig):
     """
 
     backbone: Literal["unet", "volume-shuffle", "volume-shuffle-dilated"] = "unet"
-    levels: int = 2
+    levels: int = 1
+    steps: int = 600
     widths: tuple[int, ...] = (24, 48, 96)
     blocks: int = 2
     patch_side: int = 60

@@ -27,7 +27,7 @@ class Gaussian:
 
 @dataclass(frozen=True)
 class Lowpass:
-    """Low-pass with a cosine edge; `resolution_angstrom` needs a voxel spacing, else a quarter cycle per voxel."""
+    """Low-pass with a cosine edge at `resolution_angstrom`, or a quarter cycle per voxel without spacing."""
 
     name: ClassVar[str] = "lowpass"
     resolution_angstrom: float = 40.0

@@ -1,4 +1,4 @@
-"""Does what was removed look like the noise that was assumed?"""
+"""Whether what was removed looks like the noise that was assumed."""
 
 from __future__ import annotations
 
@@ -42,13 +42,13 @@ class ResidualCheck:
     def message(self) -> str:
         """The verdict in words."""
         if np.isnan(self.ratio):
-            return "The signal is strong at all frequencies, so the residual cannot be compared with the noise estimate."
-        if self.agrees:
-            return f"Where the signal is weak, the removed power is {self.ratio:.2f} times what the noise estimate implies."
-        return (
-            f"Where the signal is weak, the removed power is {self.ratio:.2f} times what the noise estimate implies: "
-            "look for structure in the removed part before you trust the result."
+            return "The signal is strong everywhere: the residual cannot be compared with the noise estimate."
+        verdict = (
+            f"Where the signal is weak, the removed power is {self.ratio:.2f} times "
+            "what the noise estimate implies"
         )
+        advice = ": look for structure in the removed part before you trust the result."
+        return verdict + ("." if self.agrees else advice)
 
 
 def check_residual(

@@ -37,10 +37,10 @@ class NoiseModelConfig(LearnedConfig):
     """Settings of the noise-model method.
 
     `alpha` splits the added noise between input and target: 0.7, or 1 where the binning is by 3, as
-    in very noisy volumes a network learns less of the one realization there is; `draws` is the number of noise draws
-    averaged at prediction; `binning` is chosen from the spectrum when None. In the second half of the
-    training, `refined_share` of the patches have the network's own earlier result as their target,
-    averaged over `teacher_draws` draws.
+    in very noisy volumes a network learns less of the one realization there is. In the second half
+    of the training, `refined_share` of the patches have the network's own earlier result as their
+    target, averaged over `teacher_draws` draws. `binning` is chosen from the spectrum when None.
+    `draws` is the number of noise draws averaged at prediction.
     """
 
     alpha: float | None = None
