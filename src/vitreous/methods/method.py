@@ -24,7 +24,7 @@ class LearnedConfig(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     version: Literal[1] = 1
-    steps: int = 400
+    steps: int = 600
     learning_rate: float = 2e-3
     betas: tuple[float, float] = (0.9, 0.999)
     schedule: Literal["cosine", "constant"] = "cosine"
@@ -92,13 +92,15 @@ class LearnedMethod(Protocol):
     """A method that trains a network on the very volumes it denoises.
 
     `margin` and `stride` are what the network asks of tiles (`inference.tiles_of`);
-    `tile` is the block side it must be given, None for any; its steps are shared out evenly over
-    `stages` trainings that follow each other.
+    `tile` is the block side it must be given, None for any.
     """
 
     name: ClassVar[str]
     tile: int | None
-    stages: int
+
+    @property
+    def stages(self) -> int:
+        """Number of trainings that follow each other, the steps shared out evenly."""
 
     @property
     def config(self) -> LearnedConfig:

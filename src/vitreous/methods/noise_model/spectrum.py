@@ -52,15 +52,12 @@ class NoiseSpectrum:
         1 if the slices turn about y, 2 if about x.
     inner_frequency
         Where "far out" begins, in cycles/voxel.
-    patches
-        Number of quiet patches used.
     """
 
     power: Tensor
     total: Tensor
     tilt_axis: int
     inner_frequency: float
-    patches: int
 
     @property
     def noise_share(self) -> float:
@@ -125,11 +122,9 @@ def estimate_noise_spectrum(
     spectra = patch_spectra(torch.from_numpy(normalization.apply(block)) for block in blocks)
     total = symmetrize(spectra.mean(0))
     inner = INNER_SHARE * highest_frequency(total)
-    quiet = quiet_mean(spectra, inner)
-    fits = {axis: separable_fit(quiet, axis, inner) for axis in (1, 2)}
-    tilt_axis = min(fits, key=lambda axis: misfit(fits[axis], quiet, inner))
-    count = max(FEWEST_QUIET, int(QUIET_SHARE * len(spectra)))
-    return NoiseSpectrum(fits[tilt_axis], total, tilt_axis, inner, min(count, len(spectra)))
+    first, _ = best_fit(quiet_mean(spectra, inner), inner)
+    fit, tilt_axis = best_fit(signal_free_mean(spectra, inner, first), inner)
+    return NoiseSpectrum(fit, total, tilt_axis, inner)
 
 
 def patch_starts(
@@ -164,21 +159,55 @@ def highest_frequency(total: Tensor) -> float:
 
 
 def quiet_mean(spectra: Tensor, inner: float) -> Tensor:
-    """Mean spectrum of the patches with the least low-frequency power, each rescaled to the whole.
-
-    Quiet patches lie where there is little specimen, often at the borders, where fewer projections
-    contribute and the noise itself is weaker: each is scaled by its high-frequency power to the
-    trimmed mean over all patches.
-    """
-    radius = frequency_radius(spectra.shape[1:])
-    low = spectra[:, (radius > 0.03) & (radius < 0.5 * inner)].sum(1)
-    high = spectra[:, (radius > 1.15 * inner)].mean(1)
+    """Mean spectrum of the patches with the least low-frequency power: a first guess with signal in it."""
     count = min(len(spectra), max(FEWEST_QUIET, int(QUIET_SHARE * len(spectra))))
-    quietest = low.argsort()[:count]
-    cut = int(TRIMMED_SHARE * len(high))
-    typical = high.sort().values[cut : len(high) - cut].mean()
-    scale = typical / high[quietest].clamp_min(1e-12)
-    return symmetrize((spectra[quietest] * scale[:, None, None, None]).mean(0))
+    quietest = low_power(spectra, inner).argsort()[:count]
+    return symmetrize(evenly_noisy(spectra)[quietest].mean(0))
+
+
+def signal_free_mean(spectra: Tensor, inner: float, first: Tensor) -> Tensor:
+    """Spectrum that patches would have without any specimen, by regression over the patches.
+
+    A patch's power at every frequency is taken to grow linearly with its low-frequency power, which
+    is nearly all signal; the line is followed back to where only the noise of the first guess is left.
+    Quiet patches weigh more.
+    """
+    if len(spectra) < 2 * FEWEST_QUIET:
+        return quiet_mean(spectra, inner)
+    even = evenly_noisy(spectra)
+    low, floor = low_power(even, inner), low_power(first[None], inner)[0]
+    signal = (low - floor) / (low.mean() - floor).clamp_min(0.05 * floor)
+    weight = (signal.clamp_min(0.05) + 0.3) ** -2
+    weight = (weight / weight.sum())[:, None, None, None]
+    offset = signal[:, None, None, None] - (weight.flatten() * signal).sum()
+    slope = (weight * offset * even).sum(0) / (weight * offset**2).sum()
+    return symmetrize(((weight * even).sum(0) - slope * (weight.flatten() * signal).sum()).clamp_min(0))
+
+
+def low_power(spectra: Tensor, inner: float) -> Tensor:
+    """Power of each patch at the low frequencies where signal dominates."""
+    radius = frequency_radius(spectra.shape[1:])
+    return spectra[:, (radius > 0.03) & (radius < 0.5 * inner)].sum(1)
+
+
+def evenly_noisy(spectra: Tensor) -> Tensor:
+    """Spectra rescaled to one power in the corners of Fourier space, where there is noise alone.
+
+    Near the borders fewer projections contribute and the noise is weaker; quiet patches often lie there.
+    """
+    corner = spectra[:, frequency_radius(spectra.shape[1:]) > 0.5].mean(1)
+    cut = int(TRIMMED_SHARE * len(corner))
+    typical = corner.sort().values[cut : len(corner) - cut].mean()
+    if typical < SMALLEST_POWER * spectra.mean():  # filtered away: nothing to scale by
+        return spectra
+    return spectra * (typical / corner.clamp_min(1e-12))[:, None, None, None]
+
+
+def best_fit(power: Tensor, inner: float) -> tuple[Tensor, int]:
+    """The separable fit that agrees better with the measurement, and its tilt axis: y (1) or x (2)."""
+    fits = {axis: separable_fit(power, axis, inner) for axis in (1, 2)}
+    tilt_axis = min(fits, key=lambda axis: misfit(fits[axis], power, inner))
+    return fits[tilt_axis], tilt_axis
 
 
 def separable_fit(power: Tensor, tilt_axis: int, inner: float) -> Tensor:
