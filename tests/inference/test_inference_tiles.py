@@ -57,7 +57,7 @@ def test_every_voxel_is_written_once_by_blocks_of_whole_strides(shape, tile, mar
             assert t.core[axis].start - t.start[axis] == t.inner[axis].start
             assert t.start[axis] == 0 or t.inner[axis].start >= margin
             assert stop >= shape[axis] or stop - t.core[axis].stop >= margin
-            assert 0 <= t.start[axis]
+            assert t.start[axis] >= 0
             assert stop < shape[axis] + stride
             length = t.core[axis].stop - t.core[axis].start
             assert t.inner[axis].stop - t.inner[axis].start == length

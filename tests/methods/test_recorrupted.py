@@ -137,7 +137,7 @@ def test_tiles_that_overlap_see_the_same_noise():
     predict = NoiseModel(config).predictor(
         Identity(), prepared(np.zeros((32, 32, 32)), 1.0), torch.device("cpu"), 0
     )
-    first, second = tiles_of((8, 8, 16), tile=12, margin=4, stride=4)
+    _, first, second, _ = tiles_of((8, 8, 16), tile=12, margin=4, stride=4)
     overlap = first.start[2] + first.shape[2] - second.start[2]
     a, b = (predict(torch.zeros(t.shape), t) for t in (first, second))
     assert overlap == 8

@@ -14,6 +14,7 @@ from vitreous.core import Normalization, read_block
 from vitreous.fourier import resample
 
 CORE = 48  # coarse voxels written by one block
+ROLLOFF = 0.3  # of the kept band; where binning is chosen there is no signal up there
 MARGIN = 16  # coarse voxels around it, where the wrap-around of the transform stays
 
 Array = NDArray[np.float32]
@@ -78,5 +79,5 @@ def _by_blocks(
 
 
 def _resampled(block: Array, shape: Sequence[int]) -> Array:
-    resampled: Array = resample(torch.from_numpy(block), shape).numpy()
+    resampled: Array = resample(torch.from_numpy(block), shape, rolloff=ROLLOFF).numpy()
     return resampled

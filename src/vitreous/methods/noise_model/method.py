@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from vitreous.fourier import NoiseGenerator, crop_spectrum
 from vitreous.inference import Tile
+from vitreous.inference.binning import ROLLOFF
 from vitreous.inference.predict import Predictor
 from vitreous.losses import masked_mean_square
 from vitreous.methods.method import (
@@ -41,8 +42,8 @@ class NoiseModelConfig(LearnedConfig):
     in very noisy volumes a network learns less of the one realization there is. In the second half
     of the training, `refined_share` of the patches have the network's own earlier result as their
     target, averaged over `teacher_draws` draws: half of them in binned, that is very noisy volumes
-    (+0.2 dB at noise/signal 4), none elsewhere (-0.4 dB at 1). `binning` is chosen from the spectrum when None.
-    `draws` is the number of noise draws averaged at prediction.
+    (+0.2 dB at noise/signal 4), none elsewhere (-0.4 dB at 1). `binning` is chosen from the spectrum
+    when None. `draws` is the number of noise draws averaged at prediction.
     """
 
     alpha: float | None = None
@@ -103,7 +104,7 @@ class NoiseModel:
         summary["network works on"] = (
             f"the volume binned {binning} ×: above that there is no signal to be seen"
         )
-        power = crop_spectrum(spectrum.power, binning)
+        power = crop_spectrum(spectrum.power, binning, rolloff=ROLLOFF)
         return PreparedVolume(volume, spectrum.power, binning, binned(volume, binning), power, summary)
 
     def adapted(self, volumes: Sequence[PreparedVolume]) -> NoiseModel:
