@@ -85,6 +85,7 @@ def plan_tiles(
     limit_bytes: int,
     input_bytes: int,
     host: bool = True,
+    tile: int | None = None,
 ) -> MemoryPlan:
     """The largest tile whose prediction stays within `limit_bytes`.
 
@@ -103,6 +104,9 @@ def plan_tiles(
     host
         Whether tiles are computed in the same memory as the volumes (CPU) or on a device of their own.
 
+    tile
+        The only tile side that will do, None for any.
+
     Raises
     ------
     InputError
@@ -112,11 +116,11 @@ def plan_tiles(
     needed = 0
     smallest = 2 * (-(-margin // stride) * stride) + stride
     largest = max(smallest, min(-(-max(shape) // stride) * stride, -(-LARGEST_TILE // stride) * stride))
-    for tile in range(largest, smallest - 1, -stride):
-        spans = [axis_spans(side, tile=tile, margin=margin, stride=stride) for side in shape]
+    for side in range(largest, smallest - 1, -stride) if tile is None else (tile,):
+        spans = [axis_spans(n, tile=side, margin=margin, stride=stride) for n in shape]
         needed = int(fixed + bytes_per_voxel * prod(max(s.stop - s.start for s in axis) for axis in spans))
         if needed <= limit_bytes:
-            return MemoryPlan(tile, needed)
+            return MemoryPlan(side, needed)
     raise InputError(
         f"denoising a volume of {' × '.join(map(str, shape))} needs at least {needed / GIGABYTE:.1f} GB "
         f"and {limit_bytes / GIGABYTE:.1f} GB may be used",

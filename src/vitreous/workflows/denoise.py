@@ -376,7 +376,7 @@ def plan_memory(model: TrainedModel, source: Source, settings: DenoiseSettings) 
         limit = min(limit, parse_memory(settings.max_memory))
     network: Any = model.network
     data = source.volume.data
-    plan = plan_tiles(
+    return plan_tiles(
         source.volume.shape,
         bytes_per_voxel=model.method.bytes_per_voxel,
         margin=network.receptive_radius,
@@ -384,8 +384,8 @@ def plan_memory(model: TrainedModel, source: Source, settings: DenoiseSettings) 
         limit_bytes=limit,
         input_bytes=data.nbytes,
         host=device.type != "cuda",
+        tile=model.method.tile,
     )
-    return plan if model.method.tile is None else replace(plan, tile=model.method.tile)
 
 
 def fit(

@@ -43,13 +43,13 @@ class BlindSpotConfig(LearnedConfig):
     losses: LossWeights = LossWeights()
     guidance_sigma: float = 1.0
     bilateral_range_factor: float = 2.5
-    validation_share: float = 0.0
 
     @classmethod
     def paper(cls) -> Self:
         """The paper's network, losses and optimizer (widths and blocks from the authors' later code).
 
-        Steps stand for its 15 epochs over a volume's patches; TV is a mean, and the bilateral range is
+        Steps stand for its 15 epochs over a volume's patches, none of which is held out, as nothing is
+        selected by them; TV is a mean, and the bilateral range is
         2.5 times the robust noise deviation, as fixed values do nothing on standardized data.
         """
         return cls(
@@ -60,7 +60,6 @@ class BlindSpotConfig(LearnedConfig):
             betas=(0.5, 0.999),
             schedule="constant",
             losses=LossWeights(reconstruction=0.8, guidance=0.5, edge=0.05, total_variation=0.01),
-            validation_share=0.2,
         )
 
 
