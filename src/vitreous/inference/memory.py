@@ -103,7 +103,6 @@ def plan_tiles(
         Bytes of the input that come to lie in memory.
     host
         Whether tiles are computed in the same memory as the volumes (CPU) or on a device of their own.
-
     tile
         The only tile side that will do, None for any.
 
