@@ -43,7 +43,7 @@ def microtubule_rows(data: Path | None, seeds: Sequence[int], progress: Progress
 def compare(data: Path, method: str, seed: int, progress: Progress) -> Record:
     """Density at tubulin, in background deviations, and layer-line power before and after."""
     volume = open_volume(data / TOMOGRAM)
-    positions = np.loadtxt(data / POSITIONS)[:, ::-1]  # the file has x, y, z
+    positions = np.loadtxt(data / POSITIONS, delimiter=",")[:, ::-1]  # the file has x, y, z
     begun = time.monotonic()
     result = denoise_source(Source(volume), DenoiseSettings(method=method, seed=seed), progress).data
     seconds = time.monotonic() - begun

@@ -14,9 +14,9 @@ from vitreous.inference import choose_device
 from vitreous.methods.blindspot import BlindSpotConfig, build_network
 from vitreous.methods.method import placed
 
-SIDE = 108
+SIDE = 54
 WIDTH = 24
-REPEATS = 5
+REPEATS = 3
 FORMS = {
     "paper, dilated": BlindSpotConfig(backbone="volume-shuffle-dilated"),
     "paper, lattice": BlindSpotConfig(backbone="volume-shuffle"),

@@ -36,13 +36,15 @@ def patch_spectra(patches: Iterable[Tensor]) -> Tensor:
     -------
     Tensor (n, z, y, x) in FFT order, in units of variance.
     """
-    stack = torch.stack(list(patches)).float()
-    axes = tuple(range(1, stack.ndim))
-    window = hann_window(stack.shape[1:])
+    return torch.stack([_periodogram(patch.float()) for patch in patches])
+
+
+def _periodogram(patch: Tensor) -> Tensor:
+    window = hann_window(patch.shape)
     # The windowed mean is removed: the plain mean would leave power at the lowest frequencies.
-    mean = (stack * window**2).mean(axes, keepdim=True)
-    spectra: Tensor = torch.fft.fftn((stack - mean) * window, dim=axes).abs().square() / stack[0].numel()
-    return spectra
+    mean = (patch * window**2).mean()
+    spectrum: Tensor = torch.fft.fftn((patch - mean) * window).abs().square() / patch.numel()
+    return spectrum
 
 
 def symmetrize(spectrum: Tensor) -> Tensor:

@@ -15,7 +15,7 @@ from vitreous.core import InputError
 from vitreous.inference.tiles import axis_spans
 
 GIGABYTE = 10**9
-BASE_BYTES = 450_000_000  # Python, torch and its libraries
+BASE_BYTES = 750_000_000  # Python, torch, its libraries, and the patches that the noise is estimated from
 LARGEST_TILE = 160
 UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12}
 
