@@ -159,7 +159,8 @@ def summarize(records: Sequence[Record]) -> list[tuple[str, list[str], list[list
         [c, *(spread(v, "ratio") for v in ratio_columns(records, c))]
         for c in dict.fromkeys(r["case"] for r in records)
     ]
-    names = [k for k in records[-1] if "-" in k and k[0].isdigit()]
+    measured = next(r for r in records if r["method"] == "spectrum")
+    names = [k for k in measured if "-" in k and k[0].isdigit()]
     tables.append(("Estimated over true noise power per shell (cycles/voxel)", ["case", *names], shells))
     return tables
 
