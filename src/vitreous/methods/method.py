@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict
 from torch import Tensor, nn
 
 from vitreous.core import Normalization
-from vitreous.inference import bin_volume
+from vitreous.inference import Tile, bin_volume
 from vitreous.inference.predict import Predictor
 from vitreous.training import Objective, TrainingSettings, TrainingVolume
 
@@ -150,6 +150,18 @@ def predict_block(network: nn.Module, block: Tensor, device: torch.device, preci
     with torch.no_grad(), torch.autocast(device.type, torch.bfloat16, enabled=precision == "bfloat16"):
         out: Tensor = network(batch_of([block], device))
     return out[0, 0].float()
+
+
+def mirror_mean(network: nn.Module, device: torch.device, precision: str) -> Predictor:
+    """A predictor that averages a network over the eight mirror images of a block."""
+    network = placed(network, device).eval()
+
+    def predict(block: Tensor, tile: Tile) -> Tensor:
+        views = (mirrored(index) for index in range(8))
+        parts = [predict_block(network, block.flip(f), device, precision).flip(f) for f in views]
+        return torch.stack(parts).mean(0)
+
+    return predict
 
 
 def binned(volume: TrainingVolume, factor: int) -> TrainingVolume:

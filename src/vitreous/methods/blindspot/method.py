@@ -9,11 +9,10 @@ import torch
 from torch import Tensor, nn
 
 from vitreous.filters import bilateral
-from vitreous.inference import Tile
 from vitreous.inference.predict import Predictor
 from vitreous.losses import edge_maps, masked_mean_square, total_variation
 from vitreous.methods.blindspot.network import BlindSpotConfig, build_network
-from vitreous.methods.method import PreparedVolume, batch_of, mirrored, placed, predict_block
+from vitreous.methods.method import PreparedVolume, batch_of, mirror_mean, placed
 from vitreous.networks.unet3d import unet_bytes_per_voxel
 from vitreous.training import PatchSampler, TrainingVolume
 
@@ -72,14 +71,7 @@ class BlindSpot:
         self, network: nn.Module, volume: PreparedVolume, device: torch.device, seed: int
     ) -> Predictor:
         """Mean over the eight mirror images."""
-        network = placed(network, device).eval()
-
-        def predict(block: Tensor, tile: Tile) -> Tensor:
-            views = (mirrored(index) for index in range(8))
-            parts = [predict_block(network, block.flip(f), device, self.precision).flip(f) for f in views]
-            return torch.stack(parts).mean(0)
-
-        return predict
+        return mirror_mean(network, device, self.precision)
 
 
 class BlindSpotObjective:

@@ -8,7 +8,6 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
-from vitreous.inference import Tile
 from vitreous.inference.predict import Predictor
 from vitreous.losses import masked_mean_square
 from vitreous.methods.method import (
@@ -16,9 +15,8 @@ from vitreous.methods.method import (
     PreparedVolume,
     batch_of,
     binned,
-    mirrored,
+    mirror_mean,
     placed,
-    predict_block,
 )
 from vitreous.networks import UNet3d
 from vitreous.networks.unet3d import unet_bytes_per_voxel
@@ -93,14 +91,7 @@ class Noise2Noise:
         self, network: nn.Module, volume: PreparedVolume, device: torch.device, seed: int
     ) -> Predictor:
         """Mean over the eight mirror images."""
-        network = placed(network, device).eval()
-
-        def predict(block: Tensor, tile: Tile) -> Tensor:
-            views = (mirrored(index) for index in range(8))
-            parts = [predict_block(network, block.flip(f), device, self.precision).flip(f) for f in views]
-            return torch.stack(parts).mean(0)
-
-        return predict
+        return mirror_mean(network, device, self.precision)
 
 
 class PairObjective:
