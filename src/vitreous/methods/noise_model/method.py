@@ -43,7 +43,8 @@ class NoiseModelConfig(LearnedConfig):
     of the training, `refined_share` of the patches have the network's own earlier result as their
     target, averaged over `teacher_draws` draws: half of them in binned, that is very noisy volumes
     (+0.2 dB over the first stage at noise/signal 4), none elsewhere (-0.4 dB at 1).
-    `binning` is chosen from the spectrum when None. `draws` is the number of noise draws averaged at prediction.
+    `binning` is chosen from the spectrum when None. `draws` is the number of noise draws averaged at
+    prediction.
     """
 
     alpha: float | None = None
