@@ -3,17 +3,22 @@
 from vitreous.core.blocks import inside_mask, read_block
 from vitreous.core.errors import InputError, Interrupted, TrainingDiverged, VitreousError
 from vitreous.core.normalization import Normalization, VoxelStatistics, measure_voxels
+from vitreous.core.poses import Poses
 from vitreous.core.progress import Progress, SilentProgress
+from vitreous.core.structures import AtomicModel, Template
 from vitreous.core.volume import FileHeader, Spacing, Volume, as_spacing
 
 __all__ = [
+    "AtomicModel",
     "FileHeader",
     "InputError",
     "Interrupted",
     "Normalization",
+    "Poses",
     "Progress",
     "SilentProgress",
     "Spacing",
+    "Template",
     "TrainingDiverged",
     "VitreousError",
     "Volume",
