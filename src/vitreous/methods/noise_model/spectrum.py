@@ -35,6 +35,10 @@ TRIMMED_SHARE = 0.05
 INNER_SHARE = 0.6  # of the highest frequency with power: from there on the patches are taken to be noise
 BINNINGS = (2, 3)
 AFFORDABLE_LOSS = 0.02
+STREAKS = (
+    0.08  # along the tilt axis: below it streaks from the borders of the reconstruction add to the noise
+)
+BESIDE_STREAKS = 0.25
 SMALLEST_POWER = 0.05  # relative to mid frequencies: below it a band is taken to have been filtered away
 
 
@@ -225,8 +229,17 @@ def separable_fit(power: Tensor, tilt_axis: int, inner: float) -> Tensor:
     profile = (mirrored * far).sum(others, keepdim=True) / (plane * far).sum(others, keepdim=True).clamp_min(
         1e-12
     )
+    profile = torch.where(along < STREAKS, continued_to_zero(profile, along), profile)
     profile = profile / profile[along > inner].mean().clamp_min(1e-12)
     return plane * profile
+
+
+def continued_to_zero(profile: Tensor, along: Tensor) -> Tensor:
+    """The profile below `STREAKS` as its neighbours imply: log g = a + b·k², being smooth and even."""
+    beside = (along >= STREAKS) & (along < BESIDE_STREAKS)
+    squares, values = along[beside].square(), profile[beside].clamp_min(1e-12).log()
+    slope = ((squares - squares.mean()) * values).sum() / (squares - squares.mean()).square().sum()
+    return (values.mean() + slope * (along.square() - squares.mean())).exp()
 
 
 def misfit(fit: Tensor, power: Tensor, inner: float) -> float:
