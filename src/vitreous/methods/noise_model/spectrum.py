@@ -35,9 +35,7 @@ TRIMMED_SHARE = 0.05
 INNER_SHARE = 0.6  # of the highest frequency with power: from there on the patches are taken to be noise
 BINNINGS = (2, 3)
 AFFORDABLE_LOSS = 0.02
-STREAKS = (
-    0.08  # along the tilt axis: below it streaks from the borders of the reconstruction add to the noise
-)
+STREAKS = 0.08  # along the tilt axis: below it streaks from the borders of the volume add to the noise
 BESIDE_STREAKS = 0.25
 SMALLEST_POWER = 0.05  # relative to mid frequencies: below it a band is taken to have been filtered away
 
