@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from vitreous.simulate import TiltGeometry
-from vitreous.simulate.projection import ramp_filter
+from vitreous.simulate.projection import ramp_weights
 
 TILTS = range(-60, 61, 6)
 
@@ -72,17 +72,25 @@ def test_reconstruction_recovers_the_volume():
     assert mirrored < right - 0.2
 
 
-def test_ramp_multiplies_by_the_frequency():
+def test_ramp_is_the_frequency_and_a_quarter_step_at_dc():
+    np.testing.assert_allclose(ramp_weights(256)[1:], np.arange(1, 129) / 256)
+    assert ramp_weights(256)[0] == 0.25 / 256
+    assert ramp_weights(256, "hamming")[-1] == pytest.approx(0.08 * 0.5)
+
+
+def test_reconstruction_multiplies_a_wave_by_its_frequency():
+    """One image at tilt 0, weight 1: every plane of the volume is the filtered image."""
     n = np.arange(256)
     for bins in (8, 32, 64):
         wave = np.cos(2 * np.pi * bins / 256 * n).astype(np.float32)[None, None]
+        plane = TiltGeometry(1, 256, [0.0]).reconstruct(wave)
         middle = slice(96, 160)
-        gain = (ramp_filter(wave) * wave)[..., middle].sum() / (wave**2)[..., middle].sum()
+        gain = (plane * wave)[..., middle].sum() / (wave**2)[..., middle].sum()
         assert gain == pytest.approx(bins / 256, rel=0.03)
 
 
-def test_ramp_leaves_its_input_and_its_shape():
+def test_reconstruction_leaves_its_input_and_its_shape():
     series = noise((3, 4, 17))
     before = series.copy()
-    assert ramp_filter(series).shape == series.shape
+    assert TiltGeometry(5, 17, [-3, 0, 3]).reconstruct(series).shape == (5, 4, 17)
     np.testing.assert_array_equal(series, before)

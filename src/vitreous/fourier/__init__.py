@@ -1,15 +1,23 @@
-"""Pure Fourier functions on tensors: grids, wedges, power spectra, coloured noise."""
+"""Pure Fourier functions on tensors: grids, wedges, CTF, dose, power spectra, coloured noise."""
 
+from vitreous.fourier.ctf import Optics, contrast_transfer
+from vitreous.fourier.dose import critical_exposure, exposure_damping
 from vitreous.fourier.grids import frequency_axes, frequency_radius, shell_means
+from vitreous.fourier.insertion import insert_slices
 from vitreous.fourier.resample import crop_spectrum, resample
 from vitreous.fourier.spectrum import NoiseGenerator, interpolate_spectrum, patch_spectra, symmetrize
 from vitreous.fourier.wedge import measured_region
 
 __all__ = [
     "NoiseGenerator",
+    "Optics",
+    "contrast_transfer",
+    "critical_exposure",
     "crop_spectrum",
+    "exposure_damping",
     "frequency_axes",
     "frequency_radius",
+    "insert_slices",
     "interpolate_spectrum",
     "measured_region",
     "patch_spectra",
