@@ -1,0 +1,103 @@
+"""Our own table of poses: one line a particle, units in the header, nothing rounded."""
+
+from __future__ import annotations
+
+import csv
+import io
+from pathlib import Path
+
+import numpy as np
+
+from vitreous.core.errors import InputError
+from vitreous.core.poses import Poses
+from vitreous.io.atomic import write_text_atomic
+from vitreous.io.mrc import unreadable
+
+_POSITION = ("z_angstrom", "y_angstrom", "x_angstrom")
+_ROTATION = tuple(f"r_{row}{column}" for row in "zyx" for column in "zyx")
+POSE_COLUMNS = ("name", "instance", *_POSITION, *_ROTATION)
+
+
+def write_pose_table(path: str | Path, poses: Poses, *, overwrite: bool = False) -> Path:
+    """Write poses as a table that `read_pose_table` gives back bit by bit.
+
+    Columns are `POSE_COLUMNS`: structure name, label in the instance mask, position in Å from the
+    centre of the first voxel, and the rotation matrix, row by row; r_zy is what the z of the
+    tomogram gets from the y of the particle.
+
+    Parameters
+    ----------
+    path
+        The output; separated by commas, or by tabs when it ends in `.tsv`.
+    poses
+        What to write.
+    overwrite
+        Replace an existing file.
+
+    Raises
+    ------
+    InputError
+        If the file exists or cannot be written.
+    """
+    text = io.StringIO()
+    writer = csv.writer(text, delimiter=_delimiter(path), lineterminator="\n")
+    writer.writerow(POSE_COLUMNS)
+    for name, instance, position, rotation in zip(
+        poses.names, poses.instances, poses.positions_angstrom, poses.rotations, strict=True
+    ):
+        numbers = (repr(float(value)) for value in (*position, *rotation.ravel()))
+        writer.writerow((name, int(instance), *numbers))
+    return write_text_atomic(path, text.getvalue(), overwrite=overwrite)
+
+
+def read_pose_table(path: str | Path) -> Poses:
+    """Poses of a table written by `write_pose_table`; further columns are skipped.
+
+    Raises
+    ------
+    InputError
+        If the file is missing or not such a table, a line is damaged, or a matrix is no rotation.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> poses = Poses(np.eye(3)[None], np.array([[10.0, 20.0, 0.1]]), ("pdb:1bxn",))
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     read_pose_table(write_pose_table(Path(folder) / "poses.csv", poses)).positions_angstrom
+    array([[10. , 20. ,  0.1]])
+    """
+    file = Path(path)
+    try:
+        text = file.read_bytes().decode("utf-8-sig")
+    except OSError as fault:
+        raise unreadable(file, fault) from fault
+    except UnicodeDecodeError as fault:
+        raise InputError("is not a text file", path=file, remedy="give a table of poses") from fault
+    rows = csv.DictReader(io.StringIO(text), delimiter=_delimiter(file))
+    missing = [column for column in POSE_COLUMNS if column not in (rows.fieldnames or ())]
+    if missing:
+        raise InputError(f"the column {missing[0]} is missing", path=file, remedy="give a table of poses")
+    names, instances, numbers = [], [], []
+    for row in rows:
+        try:
+            values = [float(row[column]) for column in (*_POSITION, *_ROTATION)]
+            if not np.isfinite(values).all():
+                raise ValueError("not finite")
+            instances.append(int(row["instance"]))
+        except (TypeError, ValueError) as fault:
+            raise InputError(
+                f"line {rows.line_num} is damaged", path=file, remedy="write the table again"
+            ) from fault
+        names.append(row["name"])
+        numbers.append(values)
+    array = np.array(numbers).reshape(-1, 12)
+    try:
+        return Poses(
+            array[:, 3:].reshape(-1, 3, 3), array[:, :3], tuple(names), np.array(instances, np.int32)
+        )
+    except ValueError as fault:
+        raise InputError(str(fault), path=file, remedy="write the table again") from fault
+
+
+def _delimiter(path: str | Path) -> str:
+    return "\t" if Path(path).suffix.lower() == ".tsv" else ","

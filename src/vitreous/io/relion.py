@@ -1,0 +1,281 @@
+"""Particles in RELION's STAR files: version 5 written, versions 4 and 5 read."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vitreous.core.errors import InputError
+from vitreous.core.poses import Poses
+from vitreous.io.euler import from_zyz, to_zyz
+from vitreous.io.star import StarTable, read_star, write_star
+
+Size = tuple[float, float, float]
+
+NAME, INSTANCE = "vitreousStructureName", "vitreousInstance"
+_CENTERED = tuple(f"rlnCenteredCoordinate{axis}Angst" for axis in "XYZ")
+_COORDINATE = tuple(f"rlnCoordinate{axis}" for axis in "XYZ")
+_ORIGIN = tuple(f"rlnOrigin{axis}Angst" for axis in "XYZ")
+_ANGLES = ("rlnAngleRot", "rlnAngleTilt", "rlnAnglePsi")
+_SUBTOMOGRAM_ANGLES = ("rlnTomoSubtomogramRot", "rlnTomoSubtomogramTilt", "rlnTomoSubtomogramPsi")
+_PIXEL = "rlnTomoTiltSeriesPixelSize"
+_VERSION = "version 50001"
+_FILLED = 0.5  # share of the tomogram that coordinates in its own pixels are expected to span
+
+
+@dataclass(frozen=True, eq=False)
+class RelionParticles:
+    """What a particles STAR file says.
+
+    Parameters
+    ----------
+    poses
+        By the name of the tomogram, in the order of the file.
+    rows
+        For each tomogram, which rows of the particle table they are.
+    tables
+        All tables of the file with all their columns; `write_star` writes them back.
+    notes
+        What had to be concluded or assumed, as sentences for people.
+    """
+
+    poses: Mapping[str, Poses]
+    rows: Mapping[str, NDArray[np.intp]]
+    tables: Mapping[str, StarTable]
+    notes: tuple[str, ...] = ()
+
+
+def write_relion5_particles(
+    path: str | Path,
+    poses: Poses,
+    *,
+    tomogram_name: str,
+    shape: Sequence[int],
+    voxel_spacing_angstrom: float,
+    overwrite: bool = False,
+) -> Path:
+    """Write the particles of one tomogram for RELION 5.
+
+    Coordinates are in Å from the tomogram's centre, (index - side / 2) × spacing; angles are rot, tilt
+    and psi of `from_zyz`. `rlnClassNumber` counts the structure names in the order of their first
+    particle. Names and instance labels have columns of our own, which RELION leaves alone.
+
+    Parameters
+    ----------
+    path
+        The output.
+    poses
+        What to write.
+    tomogram_name
+        `rlnTomoName`, by which RELION finds the tilt series.
+    shape
+        (z, y, x) of the tomogram; in RELION `rlnTomoSizeX/Y/Z`, if its voxels are those of the tilt series.
+    voxel_spacing_angstrom
+        In Å; written as the pixel size of the tilt series.
+    overwrite
+        Replace an existing file.
+
+    Raises
+    ------
+    InputError
+        If the file exists or cannot be written.
+    """
+    size = np.asarray(shape, np.float64) * voxel_spacing_angstrom
+    count = len(poses)
+    kinds = {name: str(number) for number, name in enumerate(dict.fromkeys(poses.names), 1)}
+    columns = {
+        "rlnTomoName": (tomogram_name,) * count,
+        "rlnTomoParticleName": tuple(f"{tomogram_name}/{number}" for number in range(1, count + 1)),
+        **_columns(_CENTERED, (poses.positions_angstrom - size / 2)[:, ::-1]),
+        **_columns(_ANGLES, to_zyz(poses.rotations)),
+        **_columns(_ORIGIN, np.zeros((count, 3))),
+        "rlnOpticsGroup": ("1",) * count,
+        "rlnClassNumber": tuple(kinds[name] for name in poses.names),
+        NAME: poses.names,
+        INSTANCE: tuple(str(label) for label in poses.instances),
+    }
+    optics = {
+        "rlnOpticsGroup": ("1",),
+        "rlnOpticsGroupName": ("opticsGroup1",),
+        _PIXEL: (f"{voxel_spacing_angstrom:.6f}",),
+    }
+    tables = {"optics": StarTable(optics), "particles": StarTable(columns)}
+    return write_star(path, tables, comment=_VERSION, overwrite=overwrite)
+
+
+def read_tomogram_sizes(path: str | Path) -> dict[str, Size]:
+    """Sides (z, y, x) in Å of the tomograms of a RELION `tomograms.star`, by name.
+
+    Raises
+    ------
+    InputError
+        If the file is no STAR file or has no table with names, sizes and pixel sizes.
+    """
+    sides = tuple(f"rlnTomoSize{axis}" for axis in "ZYX")
+    table = _find(read_star(path), Path(path), "a table of tomograms", ("rlnTomoName", sides[0]))
+    angstrom = table.numbers(*sides) * table.numbers(_PIXEL)
+    return {name: _triple(size) for name, size in zip(table.text("rlnTomoName"), angstrom, strict=True)}
+
+
+def read_relion_particles(
+    path: str | Path,
+    *,
+    sizes_angstrom: Mapping[str, Size] | None = None,
+    coordinate_pixel_angstrom: float | None = None,
+) -> RelionParticles:
+    """Poses of a RELION 4 or 5 particles file (also Warp's exports), tomogram by tomogram.
+
+    Rotations are A_sub · A_particle, from the subtomogram's and the particle's own angles; the offsets in
+    `rlnOriginX/Y/ZAngst` are applied once: position = coordinate - A_sub · origin [zivanov].
+
+    RELION 5 counts Å from the centre, so that the tomogram's size is needed. RELION 4 counts pixels,
+    by rights of the unbinned tilt series, though Warp also exports others. Unless
+    `coordinate_pixel_angstrom` settles it, the largest pixel of the file's optics groups with which
+    all particles lie in their tomograms is taken, provided that they then span half of it along two
+    axes; it is stated in `notes`.
+
+    Parameters
+    ----------
+    path
+        The file.
+    sizes_angstrom
+        Sides (z, y, x) of the tomograms by name, in Å, such as `read_tomogram_sizes` gives.
+    coordinate_pixel_angstrom
+        The pixel of `rlnCoordinateX/Y/Z` in Å.
+
+    Raises
+    ------
+    InputError
+        If the file holds no particle table, lacks a column, needs a size that is not given, or has
+        coordinates of which the pixel cannot be told.
+    """
+    file, tables = Path(path), read_star(path)
+    table = _particle_table(file, tables)
+    notes: list[str] = []
+    turns, subtomogram_turns = _rotations(table, notes)
+    offsets = np.zeros((len(table), 3))
+    if any(name in table for name in _ORIGIN):
+        offsets = np.einsum("nij,nj->ni", subtomogram_turns, table.numbers(*_ORIGIN)[:, ::-1])
+    names = np.array(table.text("rlnTomoName"), object)
+    rows = {name: np.flatnonzero(names == name) for name in dict.fromkeys(names)}
+    if all(column in table for column in _CENTERED):
+        positions = _from_centre(file, table, rows, sizes_angstrom or {})
+    else:
+        pixel = coordinate_pixel_angstrom or _coordinate_pixel(
+            file, tables, table, rows, sizes_angstrom or {}
+        )
+        notes.append(f"coordinates taken to be in pixels of {pixel:.4g} Å")
+        positions = table.numbers(*_COORDINATE)[:, ::-1] * pixel
+    kinds = table.text(NAME) if NAME in table else ("particle",) * len(table)
+    poses = {}
+    for name, index in rows.items():
+        labels = table.numbers(INSTANCE)[index, 0] if INSTANCE in table else np.arange(1, len(index) + 1)
+        structures = tuple(kinds[i] for i in index)
+        poses[name] = Poses(
+            turns[index], (positions - offsets)[index], structures, np.asarray(labels, np.int32)
+        )
+    return RelionParticles(poses, rows, tables, tuple(notes))
+
+
+def _columns(names: Sequence[str], values: NDArray[np.float64]) -> dict[str, tuple[str, ...]]:
+    return {
+        name: tuple(f"{value:.8f}" for value in column) for name, column in zip(names, values.T, strict=True)
+    }
+
+
+def _triple(values: NDArray[np.float64]) -> Size:
+    z, y, x = (float(value) for value in values)
+    return z, y, x
+
+
+def _find(tables: Mapping[str, StarTable], file: Path, what: str, columns: Sequence[str]) -> StarTable:
+    for table in tables.values():
+        if all(column in table for column in columns):
+            return table
+    raise InputError(
+        f"holds no {what.removeprefix('a ')} ({' and '.join(columns)})", path=file, remedy=f"give {what}"
+    )
+
+
+def _particle_table(file: Path, tables: Mapping[str, StarTable]) -> StarTable:
+    """The table named "particles", or else the first that has coordinates."""
+    table = tables.get("particles")
+    if table is None or not table.columns:
+        held = [t for t in tables.values() if _CENTERED[0] in t or _COORDINATE[0] in t]
+        if not held:
+            raise InputError("holds no table of particles", path=file, remedy="give a particles.star")
+        table = held[0]
+    table.text("rlnTomoName")
+    if not any(all(column in table for column in columns) for columns in (_CENTERED, _COORDINATE)):
+        missing = _CENTERED if any(column in table for column in _CENTERED) else _COORDINATE
+        table.numbers(*missing)
+    return table
+
+
+def _rotations(table: StarTable, notes: list[str]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Rotations of the particles, and of the subtomograms they were extracted in."""
+    turns: list[NDArray[np.float64]] = []
+    for columns in (_ANGLES, _SUBTOMOGRAM_ANGLES):
+        there = any(column in table for column in columns)
+        turns.append(from_zyz(table.numbers(*columns)) if there else np.tile(np.eye(3), (len(table), 1, 1)))
+        if not there and columns is _ANGLES:
+            notes.append("the file has no angles; particles are taken as not rotated")
+    particle, subtomogram = turns
+    return subtomogram @ particle, subtomogram
+
+
+def _from_centre(
+    file: Path, table: StarTable, rows: Mapping[str, NDArray[np.intp]], sizes: Mapping[str, Size]
+) -> NDArray[np.float64]:
+    positions = table.numbers(*_CENTERED)[:, ::-1].copy()
+    for name, index in rows.items():
+        if name not in sizes:
+            raise InputError(
+                f"coordinates count from the centre of {name}, whose size is not known",
+                path=file,
+                remedy="give the tomogram or a tomograms.star that holds it",
+            )
+        positions[index] += np.asarray(sizes[name]) / 2
+    return positions
+
+
+def _coordinate_pixel(
+    file: Path,
+    tables: Mapping[str, StarTable],
+    table: StarTable,
+    rows: Mapping[str, NDArray[np.intp]],
+    sizes: Mapping[str, Size],
+) -> float:
+    candidates = _optics_pixels(tables)
+    remedy = "give the pixel size of the coordinates in Å"
+    if not candidates:
+        raise InputError("does not say in which pixels the coordinates are", path=file, remedy=remedy)
+    if len(candidates) == 1:
+        return candidates[0]
+    listed = " or ".join(f"{pixel:.4g}" for pixel in candidates)
+    known = [name for name in rows if name in sizes]
+    if known:
+        coordinates = table.numbers(*_COORDINATE)[:, ::-1]
+        reach = np.max([coordinates[rows[name]].max(axis=0) / sizes[name] for name in known], axis=0)
+        fitting = [pixel for pixel in candidates if (reach * pixel <= 1).all()]
+        if len(fitting) == 1 or (fitting and np.sum(reach * fitting[-1] >= _FILLED) >= 2):
+            return fitting[-1]
+        if not fitting:
+            raise InputError(
+                f"with pixels of {listed} Å particles lie outside their tomograms", path=file, remedy=remedy
+            )
+    raise InputError(f"coordinates could be in pixels of {listed} Å", path=file, remedy=remedy)
+
+
+def _optics_pixels(tables: Mapping[str, StarTable]) -> list[float]:
+    """Pixel sizes that the file mentions, in Å, in rising order: of the tilt series and as extracted."""
+    found: set[float] = set()
+    for table in tables.values():
+        for name in (_PIXEL, "rlnImagePixelSize"):
+            if name in table:
+                found |= {round(float(value), 4) for value in table.numbers(name)[:, 0]}
+    return sorted(found)
