@@ -1,0 +1,43 @@
+"""`vitreous resume`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from vitreous.cli.console import ConsoleProgress, print_result
+from vitreous.cli.denoise import Json, Quiet, show
+from vitreous.cli.simulate import show_simulated
+
+
+def register(app: typer.Typer) -> None:
+    """Add this module's command."""
+    app.command("resume")(resume_command)
+
+
+def resume_command(
+    run_dir: Annotated[Path, typer.Argument(help="Run directory of a stopped run.")],
+    quiet: Quiet = False,
+    json: Json = False,
+) -> None:
+    """Go on with a stopped run; the result has the same bytes as an uninterrupted one."""
+    progress = ConsoleProgress(quiet=quiet)
+    from vitreous.workflows.run_directory import RunDirectory
+
+    kind = RunDirectory(run_dir.absolute()).read()["kind"]
+    with progress.active():
+        if kind == "simulate":
+            from vitreous.workflows.simulate import resume_simulation
+
+            show_simulated(resume_simulation(run_dir, progress), as_json=json)
+        elif kind == "subtomograms":
+            from vitreous.workflows.subtomograms import resume_subtomograms
+
+            facts = resume_subtomograms(run_dir, progress)
+            print_result(facts, [f"subtomograms: {facts['output']} ({facts['count']})"], as_json=json)
+        else:
+            from vitreous.workflows.denoise_files import resume
+
+            show(resume(run_dir, progress), as_json=json)

@@ -1,0 +1,112 @@
+"""Pictures side by side with their names, as one inline SVG that holds its images."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vitreous.report.viewers import encode_stacks
+
+Image = NDArray[np.uint8]
+WIDTH, GAP, CAPTION = 280, 14, 22  # of a panel, in the SVG's units
+LARGEST_SIDE = 512
+# Colours of labels, apart from each other in hue and lightness; more labels go round again.
+PALETTE = np.array(
+    [
+        *((230, 85, 60), (60, 135, 220), (95, 185, 90), (240, 180, 50), (155, 100, 205), (60, 190, 190)),
+        *((225, 110, 175), (150, 110, 70), (175, 205, 80), (110, 125, 230), (245, 140, 60), (45, 145, 110)),
+        *((200, 60, 110), (130, 175, 230), (190, 160, 110), (140, 140, 140), (205, 130, 240), (110, 90, 40)),
+    ],
+    np.uint8,
+)
+
+
+@dataclass(frozen=True, eq=False)
+class Panel:
+    """One picture: grey (height, width) or colours (height, width, 3), uint8, with its name."""
+
+    title: str
+    image: Image
+
+
+def grey(plane: NDArray[Any]) -> Image:
+    """A slice in grey, from its 0.5th to its 99.5th percentile; long sides are reduced by block means.
+
+    Examples
+    --------
+    >>> grey(np.array([[0.0, 1.0]])).tolist()
+    [[0, 255]]
+    """
+    block = -(-max(plane.shape) // LARGEST_SIDE)
+    height, width = (side // block for side in plane.shape)
+    trimmed = np.asarray(plane[: height * block, : width * block], np.float64)
+    means = trimmed.reshape(height, block, width, block).mean(axis=(1, 3))
+    low, high = np.percentile(means, [0.5, 99.5])
+    if high <= low:
+        low, high = float(means.min()), float(means.max())
+    shade = (means - low) * (255 / (high - low)) if high > low else np.full(means.shape, 128.0)
+    return np.clip(np.rint(shade), 0, 255).astype(np.uint8)
+
+
+def coloured(labels: NDArray[Any]) -> Image:
+    """A slice of labels in colours; 0 is black."""
+    step = -(-max(labels.shape) // LARGEST_SIDE)
+    shown = np.asarray(labels[::step, ::step], np.int64)
+    colours = PALETTE[(shown - 1) % len(PALETTE)]
+    return np.where(shown[..., None] > 0, colours, np.uint8(0)).astype(np.uint8)
+
+
+def panels_svg(panels: Sequence[Panel], label: str, *, columns: int = 4) -> str:
+    """Panels row by row, all equally wide, as an SVG element.
+
+    Parameters
+    ----------
+    panels
+        From left to right.
+    label
+        For screen readers.
+    columns
+        Panels in a row.
+    """
+    encoded = encode_stacks({(str(i), ""): panel.image[None] for i, panel in enumerate(panels)})
+    parts, top = [], 0
+    for start in range(0, len(panels), columns):
+        row = panels[start : start + columns]
+        heights = [round(WIDTH * p.image.shape[0] / p.image.shape[1]) for p in row]
+        for column, (panel, height) in enumerate(zip(row, heights, strict=True)):
+            left, title = column * (WIDTH + GAP), html.escape(panel.title)
+            uri = encoded[str(start + column), ""][0]
+            style = ' style="image-rendering: pixelated"' if panel.image.shape[1] <= WIDTH else ""
+            parts += [
+                f'<text x="{left}" y="{top + 15}" font-size="13" fill="currentColor">{title}</text>',
+                f'<image x="{left}" y="{top + CAPTION}" width="{WIDTH}" height="{height}" href="{uri}" '
+                f'preserveAspectRatio="none"{style}/>',
+            ]
+        top += CAPTION + max(heights) + GAP
+    width = min(columns, len(panels)) * (WIDTH + GAP) - GAP
+    return _svg(width, top, label, parts)
+
+
+def legend_svg(names: Sequence[str], label: str) -> str:
+    """What the colours of labels 1, 2 … mean, as an SVG element."""
+    columns, line = 4, 22
+    parts = []
+    for index, name in enumerate(names):
+        left, top = index % columns * (WIDTH + GAP), index // columns * line
+        colour = "#{:02x}{:02x}{:02x}".format(*PALETTE[index % len(PALETTE)].tolist())
+        parts += [
+            f'<rect x="{left}" y="{top + 3}" width="14" height="14" rx="2" fill="{colour}"/>',
+            f'<text x="{left + 22}" y="{top + 15}" font-size="13" fill="currentColor">'
+            f"{index + 1} {html.escape(name)}</text>",
+        ]
+    return _svg(columns * (WIDTH + GAP) - GAP, -(-len(names) // columns) * line, label, parts)
+
+
+def _svg(width: int, height: int, label: str, parts: Sequence[str]) -> str:
+    head = f'<svg role="img" aria-label="{html.escape(label)}" viewBox="0 0 {width} {height}" '
+    return f'{head}style="max-width: {width}px; width: 100%">{"".join(parts)}</svg>'
