@@ -11,7 +11,7 @@ import pytest
 import scipy.ndimage as ndi
 import torch
 
-from vitreous.core import Normalization, measure_voxels
+from vitreous.core import measure_voxels
 from vitreous.fourier import frequency_radius, patch_spectra, shell_means, symmetrize
 from vitreous.fourier.spectrum import hann_window
 from vitreous.methods.noise_model import estimate_noise_spectrum
@@ -155,11 +155,9 @@ def test_gold_is_ignored():
         data[z : z + 3, y : y + 3, x : x + 3] = -300
     share = ratios(estimate(data)[1], true_spectrum("masked-white", shape))
     assert np.abs(share - 1).max() < 0.2
-    unclipped = estimate_noise_spectrum(data, Normalization(0.0, 1.0, -np.inf, np.inf))
-    clipped = estimate_noise_spectrum(data, measure_voxels(data).normalization)
-    assert (
-        unclipped.total.mean() > 10 * clipped.total.mean() * measure_voxels(data).normalization.deviation ** 2
-    )
+    deviation = measure_voxels(data).normalization.deviation
+    with_gold = patch_spectra(torch.from_numpy(patch) for patch in patches(data)).mean()
+    assert with_gold > 10 * estimate(data)[0].total.mean() * deviation**2
 
 
 @pytest.mark.parametrize("kind", ["masked-white", "wbp"])
@@ -177,10 +175,10 @@ def test_a_mask_is_honoured():
     shape = (96, 96, 96)
     data, mask = noisy("masked-white", shape, 60), np.zeros(shape, bool)
     mask[:, :, :64] = True
-    data[:, :, 64:] *= 4  # outside the specimen the noise is something else
+    data[:, :, 64:] *= 1.6  # outside the specimen the noise is something else
     truth = true_spectrum("masked-white", shape)
     assert np.abs(ratios(estimate(data, mask)[1], truth) - 1).max() < 0.2
-    assert np.abs(ratios(estimate(data)[1], truth) - 1).max() > 0.5
+    assert np.abs(ratios(estimate(data)[1], truth) - 1).max() > 0.3
 
 
 def test_units_are_those_of_the_standardized_volume():

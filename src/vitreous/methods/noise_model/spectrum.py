@@ -29,12 +29,13 @@ from vitreous.fourier import frequency_axes, frequency_radius, patch_spectra, sh
 
 PATCH_SIDE = 32
 MOST_PATCHES = 600
-QUIET_SHARE = 0.2
-FEWEST_QUIET = 8
-TRIMMED_SHARE = 0.05
-INNER_SHARE = 0.6  # of the highest frequency with power: from there on the patches are taken to be noise
+INNER_SHARE = 0.85  # of the highest frequency with power: from there on the patches are taken to be noise
 BINNINGS = (2, 3)
 AFFORDABLE_LOSS = 0.02
+UNCERTAIN = 0.2  # relative error of the estimate: power up to that much above the noise may be noise
+MOST_OUTER_POWER = 3.0  # relative to the median patch
+LOW_ACROSS = 0.13
+MOST_STREAK = 1.5  # likewise: noise alone spreads by a tenth to a fifth
 STREAKS = 0.08  # along the tilt axis: below it streaks from the borders of the volume add to the noise
 BESIDE_STREAKS = 0.25
 SMALLEST_POWER = 0.05  # relative to mid frequencies: below it a band is taken to have been filtered away
@@ -83,7 +84,7 @@ class NoiseSpectrum:
         radius = frequency_radius(self.power.shape).flatten()
         count = torch.histogram(radius, torch.tensor(edges)).hist.double()
         noise = shell_means(self.power.clamp_min(0), edges).nan_to_num(0)
-        signal = (shell_means(self.total, edges).nan_to_num(0) - noise).clamp_min(0)
+        signal = (shell_means(self.total, edges).nan_to_num(0) - (1 + UNCERTAIN) * noise).clamp_min(0)
         both = (signal + noise).clamp_min(1e-12)
         error = (count * signal * noise / both).sum()
         lost = count * signal.square() / both
@@ -122,10 +123,10 @@ def estimate_noise_spectrum(
     starts = patch_starts(data.shape, shape, mask)
     blocks = (data[tuple(slice(s, s + n) for s, n in zip(start, shape, strict=True))] for start in starts)
     spectra = patch_spectra(torch.from_numpy(normalization.apply(block)) for block in blocks)
+    inner = INNER_SHARE * highest_frequency(spectra.mean(0))
+    spectra = without_gold(spectra, inner)
     total = symmetrize(spectra.mean(0))
-    inner = INNER_SHARE * highest_frequency(total)
-    first, _ = best_fit(quiet_mean(spectra, inner), inner)
-    fit, tilt_axis = best_fit(signal_free_mean(spectra, inner, first), inner)
+    fit, tilt_axis = best_fit(spectra, inner)
     return NoiseSpectrum(fit, total, tilt_axis, inner)
 
 
@@ -160,55 +161,30 @@ def highest_frequency(total: Tensor) -> float:
     return max(held, default=0.5)
 
 
-def quiet_mean(spectra: Tensor, inner: float) -> Tensor:
-    """Mean spectrum of the patches with the least low-frequency power: a first guess with signal in it."""
-    count = min(len(spectra), max(FEWEST_QUIET, int(QUIET_SHARE * len(spectra))))
-    quietest = low_power(spectra, inner).argsort()[:count]
-    return symmetrize(evenly_noisy(spectra)[quietest].mean(0))
+def without_gold(spectra: Tensor, inner: float) -> Tensor:
+    """The spectra but those with far more power at the outer frequencies than most: sharp edges of gold."""
+    outer = spectra[:, frequency_radius(spectra.shape[1:]) > inner].mean(1)
+    return spectra[outer <= MOST_OUTER_POWER * outer.median()]
 
 
-def signal_free_mean(spectra: Tensor, inner: float, first: Tensor) -> Tensor:
-    """Spectrum that patches would have without any specimen, by regression over the patches.
+def without_membranes(spectra: Tensor, tilt_axis: int, inner: float) -> Tensor:
+    """The spectra but those that stand out at high frequency along the tilt axis and low frequency across.
 
-    A patch's power at every frequency is taken to grow linearly with its low-frequency power, which
-    is nearly all signal; the line is followed back to where only the noise of the first guess is left.
-    Quiet patches weigh more.
+    That is where a membrane across the tilt axis has its power, and where A's lowest part is read.
     """
-    if len(spectra) < 2 * FEWEST_QUIET:
-        return quiet_mean(spectra, inner)
-    even = evenly_noisy(spectra)
-    low, floor = low_power(even, inner), low_power(first[None], inner)[0]
-    signal = (low - floor) / (low.mean() - floor).clamp_min(0.05 * floor)
-    weight = (signal.clamp_min(0.05) + 0.3) ** -2
-    weight = (weight / weight.sum())[:, None, None, None]
-    offset = signal[:, None, None, None] - (weight.flatten() * signal).sum()
-    slope = (weight * offset * even).sum(0) / (weight * offset**2).sum()
-    return symmetrize(((weight * even).sum(0) - slope * (weight.flatten() * signal).sum()).clamp_min(0))
+    axes = frequency_axes(spectra.shape[1:])
+    along = axes[tilt_axis].abs().expand(spectra.shape[1:])
+    across = (frequency_radius(spectra.shape[1:]) ** 2 - along**2).clamp_min(0).sqrt()
+    streak = spectra[:, (along > inner) & (across < LOW_ACROSS)].mean(1)
+    share = streak / spectra[:, (along > inner) & (across > LOW_ACROSS)].mean(1).clamp_min(1e-12)
+    return spectra[share <= MOST_STREAK * share.median()]
 
 
-def low_power(spectra: Tensor, inner: float) -> Tensor:
-    """Power of each patch at the low frequencies where signal dominates."""
-    radius = frequency_radius(spectra.shape[1:])
-    return spectra[:, (radius > 0.03) & (radius < 0.5 * inner)].sum(1)
-
-
-def evenly_noisy(spectra: Tensor) -> Tensor:
-    """Spectra rescaled to one power in the corners of Fourier space, where there is noise alone.
-
-    Near the borders fewer projections contribute and the noise is weaker; quiet patches often lie there.
-    """
-    corner = spectra[:, frequency_radius(spectra.shape[1:]) > 0.5].mean(1)
-    cut = int(TRIMMED_SHARE * len(corner))
-    typical = corner.sort().values[cut : len(corner) - cut].mean()
-    if typical < SMALLEST_POWER * spectra.mean():  # filtered away: nothing to scale by
-        return spectra
-    return spectra * (typical / corner.clamp_min(1e-12))[:, None, None, None]
-
-
-def best_fit(power: Tensor, inner: float) -> tuple[Tensor, int]:
+def best_fit(spectra: Tensor, inner: float) -> tuple[Tensor, int]:
     """The separable fit that agrees better with the measurement, and its tilt axis: y (1) or x (2)."""
-    fits = {axis: separable_fit(power, axis, inner) for axis in (1, 2)}
-    tilt_axis = min(fits, key=lambda axis: misfit(fits[axis], power, inner))
+    powers = {axis: symmetrize(without_membranes(spectra, axis, inner).mean(0)) for axis in (1, 2)}
+    fits = {axis: separable_fit(power, axis, inner) for axis, power in powers.items()}
+    tilt_axis = min(fits, key=lambda axis: misfit(fits[axis], powers[axis], inner))
     return fits[tilt_axis], tilt_axis
 
 
@@ -216,12 +192,11 @@ def separable_fit(power: Tensor, tilt_axis: int, inner: float) -> Tensor:
     """A(across) · g(along) from the outer frequencies of a spectrum, for a tilt axis along y (1) or x (2)."""
     axes = frequency_axes(power.shape)
     along = axes[tilt_axis].abs()
-    across = torch.stack([f**2 for i, f in enumerate(axes) if i != tilt_axis][:1])[0]
-    across = (across + [f**2 for i, f in enumerate(axes) if i != tilt_axis][1]).sqrt()
+    others = tuple(i for i in range(3) if i != tilt_axis)
+    across = (axes[others[0]] ** 2 + axes[others[1]] ** 2).sqrt()
     # A mirror at the plane across the tilt axis leaves a single-axis geometry as it is.
     mirrored = 0.5 * (power + power.flip(tilt_axis).roll(1, tilt_axis))
     outer = (along > inner).float().expand_as(power)
-    others = tuple(i for i in range(3) if i != tilt_axis)
     plane = (mirrored * outer).sum(tilt_axis, keepdim=True) / outer.sum(tilt_axis, keepdim=True).clamp_min(1)
     far = (across > inner).float().expand_as(power)
     profile = (mirrored * far).sum(others, keepdim=True) / (plane * far).sum(others, keepdim=True).clamp_min(
@@ -236,7 +211,8 @@ def continued_to_zero(profile: Tensor, along: Tensor) -> Tensor:
     """The profile below `STREAKS` as its neighbours imply: log g = a + b·k², being smooth and even."""
     beside = (along >= STREAKS) & (along < BESIDE_STREAKS)
     squares, values = along[beside].square(), profile[beside].clamp_min(1e-12).log()
-    slope = ((squares - squares.mean()) * values).sum() / (squares - squares.mean()).square().sum()
+    offset = squares - squares.mean()
+    slope = (offset * values).sum() / offset.square().sum().clamp_min(1e-12)  # thin volumes: one neighbour
     return (values.mean() + slope * (along.square() - squares.mean())).exp()
 
 
