@@ -18,15 +18,17 @@ if TYPE_CHECKING:
     from vitreous.core import Volume
     from vitreous.io import open_volume, write_volume
     from vitreous.workflows.denoise import denoise
+    from vitreous.workflows.simulate import simulate_tomogram
 
 _HOMES = {
     "Volume": "vitreous.core",
     "denoise": "vitreous.workflows.denoise",
     "open_volume": "vitreous.io",
+    "simulate_tomogram": "vitreous.workflows.simulate",
     "write_volume": "vitreous.io",
 }
 
-__all__ = ["Volume", "denoise", "open_volume", "write_volume"]
+__all__ = ["Volume", "denoise", "open_volume", "simulate_tomogram", "write_volume"]
 
 
 def __getattr__(name: str) -> Any:

@@ -206,7 +206,7 @@ def test_objective_trains_blind_prediction_of_white_noise_towards_zero():
     configuration = BlindSpotConfig(width=4, patch_side=24)
     blind = BlindSpot(configuration)
     network = blind.build_network(0)
-    objective = blind.objective(network, [volume()], torch.device("cpu"), 0)
+    objective = blind.objective(network, [volume()], torch.device("cpu"))
     optimizer = torch.optim.Adam(network.parameters(), 3e-3)
     losses = []
     for step in range(12):

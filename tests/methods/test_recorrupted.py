@@ -101,7 +101,7 @@ def test_objective_of_the_identity_is_the_power_of_the_difference(shape):
     """|y + αn - (y - n/α)|² = (α + 1/α)² n², whatever y is and however much of the patch is padding."""
     config = NoiseModelConfig(patch_side=24, batch=2, alpha=0.7)
     data = np.random.default_rng(0).normal(size=shape)
-    objective = NoiseModel(config).objective(Identity(), [prepared(data, 0.25)], torch.device("cpu"), 0)
+    objective = NoiseModel(config).objective(Identity(), [prepared(data, 0.25)], torch.device("cpu"))
     losses = np.array([float(objective.loss(torch.Generator().manual_seed(s))[0]) for s in range(20)])
     expected = (0.7 + 1 / 0.7) ** 2 * 0.25
     assert abs(losses.mean() - expected) < 4 * losses.std(ddof=1) / np.sqrt(len(losses))
@@ -111,7 +111,7 @@ def test_objective_of_the_identity_is_the_power_of_the_difference(shape):
 def test_objective_repeats_itself_from_the_same_generator():
     config = NoiseModelConfig(patch_side=16, batch=1)
     volume = prepared(np.random.default_rng(0).normal(size=(24, 24, 24)), 1.0)
-    objective = NoiseModel(config).objective(Identity(), [volume], torch.device("cpu"), 0)
+    objective = NoiseModel(config).objective(Identity(), [volume], torch.device("cpu"))
     first, again, other = (objective.loss(torch.Generator().manual_seed(s)) for s in (1, 1, 2))
     assert float(first[0]) == float(again[0]) != float(other[0])
     assert first[1] == again[1]
@@ -148,4 +148,4 @@ def test_tiles_that_overlap_see_the_same_noise():
 def test_an_unprepared_volume_is_refused():
     volume = PreparedVolume(TrainingVolume(np.zeros((24, 24, 24), np.float32), AS_IS))
     with pytest.raises(ValueError, match="prepare"):
-        NoiseModel(NoiseModelConfig(patch_side=16)).objective(Identity(), [volume], torch.device("cpu"), 0)
+        NoiseModel(NoiseModelConfig(patch_side=16)).objective(Identity(), [volume], torch.device("cpu"))

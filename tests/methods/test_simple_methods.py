@@ -26,7 +26,7 @@ class Double(torch.nn.Module):
 
 def losses(symmetric, volume, steps=24):
     config = PairConfig(patch_side=30, batch=1, symmetric=symmetric)
-    objective = Noise2Noise(config).objective(Double(), [PreparedVolume(volume)], torch.device("cpu"), 0)
+    objective = Noise2Noise(config).objective(Double(), [PreparedVolume(volume)], torch.device("cpu"))
     return [float(objective.loss(torch.Generator().manual_seed(s))[0]) for s in range(steps)]
 
 

@@ -53,3 +53,15 @@ def test_inside_outside_contrast():
     assert inside_outside_contrast(volume, mask) == pytest.approx(2.0, abs=1e-12)
     assert inside_outside_contrast(volume, ~mask) == pytest.approx(-2.0, abs=1e-12)
     assert inside_outside_contrast(0.8 * volume, mask) == pytest.approx(1.6, abs=1e-12)
+
+
+@pytest.mark.parametrize("score", [psnr, ssim])
+@pytest.mark.parametrize("data_range", [0.0, -1.0, float("nan")])
+def test_a_range_that_is_none_is_refused_in_words(score, data_range):
+    with pytest.raises(ValueError, match=r"data range of .* is not positive"):
+        score(noise(), np.ones((16, 16, 16)), data_range=data_range)
+
+
+def test_correlation_with_a_constant_is_not_a_number():
+    assert np.isnan(correlation(noise(), np.ones((16, 16, 16))))
+    assert np.isnan(correlation(np.ones((16, 16, 16)), noise()))

@@ -27,6 +27,16 @@ class Line:
         return loss * (float("nan") if self.calls in self.bad else 1), f"patch {self.calls}"
 
 
+class Measured(Line):
+    """The same with its own loss on fixed inputs as validation."""
+
+    def validation_loss(self):
+        assert not self.network.training
+        assert not torch.is_grad_enabled()
+        x = torch.linspace(0, 1, 12).reshape(4, 3)
+        return float((self.network(x) - x.sum(1, keepdim=True)).square().mean())
+
+
 class Listener(SilentProgress):
     def __init__(self, stop_after=10**9):
         self.warnings, self.left = [], stop_after
@@ -91,6 +101,28 @@ def test_an_infinite_gradient_counts_too(where):
     with pytest.raises(TrainingDiverged):
         train(objective, SETTINGS, Listener())
     assert torch.equal(weights(objective), before)
+
+
+def test_validation_is_measured_twenty_times_and_changes_nothing(tmp_path):
+    plain, measured = Line(), Measured()
+    train(plain, SETTINGS, SilentProgress())
+    record = train(measured, SETTINGS, SilentProgress())
+    assert torch.equal(weights(plain), weights(measured))
+    assert [step for step, _ in record.validation] == list(range(2, 41, 2))
+    with torch.no_grad():
+        assert record.validation[-1][1] == measured.validation_loss()
+    assert record.validation[-1][1] < record.validation[0][1]
+    assert train(Line(), SETTINGS, SilentProgress()).validation == ()
+
+
+def test_validation_survives_interruption_and_rollback(tmp_path):
+    for bad in ((), {26}):
+        whole = train(Measured(bad), SETTINGS, SilentProgress()).validation
+        objective, store = Measured(bad), CheckpointStore(tmp_path / str(len(bad)))
+        with pytest.raises(Interrupted):
+            train(objective, SETTINGS, Listener(24), store)
+        objective = Measured({call - 20 for call in bad})
+        assert train(objective, SETTINGS, SilentProgress(), store).validation == whole
 
 
 @pytest.mark.parametrize("stop", [0, 1, 9, 10, 11, 25, 39])

@@ -3,6 +3,7 @@
 import multiprocessing
 import os
 import sys
+import time
 from multiprocessing import forkserver
 
 import numpy as np
@@ -11,6 +12,12 @@ import small_vitreous
 
 import vitreous
 from vitreous.cli import main as command
+
+
+def wait_for(condition, process, seconds=20):
+    end = time.monotonic() + seconds
+    while not condition() and process.is_alive() and time.monotonic() < end:
+        time.sleep(0.005)
 
 
 @pytest.fixture(scope="session")

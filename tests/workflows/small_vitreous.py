@@ -13,6 +13,7 @@ import torch
 
 import vitreous.cli.main
 import vitreous.training.loop
+import vitreous.workflows.demo
 import vitreous.workflows.denoise_files
 from vitreous.methods import (
     LEARNED,
@@ -35,11 +36,13 @@ SMALL = {
 
 
 def shrink(setitem, setattribute):
-    """Make networks tiny and checkpoints frequent."""
+    """Make networks and the demonstration tiny and checkpoints frequent."""
     for name, entry in SMALL.items():
         setitem(LEARNED, name, entry)
     setattribute(vitreous.training.loop, "CHECKPOINT_SECONDS", 0.0)
     setattribute(vitreous.training.loop, "SNAPSHOT_STEPS", 2)
+    setattribute(vitreous.workflows.demo, "SIDE", 48)
+    setattribute(vitreous.workflows.demo, "PARTICLES", 5)
 
 
 def call(words, log, deadly=None):

@@ -6,7 +6,8 @@ import pytest
 import vitreous
 from vitreous.core import InputError, SilentProgress
 from vitreous.inference.memory import BASE_BYTES
-from vitreous.workflows.denoise import DenoiseSettings, Source, denoise_source, new_model
+from vitreous.workflows.denoise import DenoiseSettings, Source, denoise_source
+from vitreous.workflows.denoise.model import new_model
 
 pytestmark = pytest.mark.usefixtures("small")
 METHODS = ("noise-model", "blindspot", "gaussian", "lowpass", "median")

@@ -6,7 +6,11 @@ import random
 import signal
 import time
 
+import numpy as np
 import pytest
+from small_fixtures import wait_for
+
+import vitreous
 
 METHODS = ("noise-model", "blindspot")
 
@@ -19,15 +23,21 @@ def words(tomogram, tmp_path):
     return make
 
 
-def wait_for(condition, process, seconds=20):
-    end = time.monotonic() + seconds
-    while not condition() and process.is_alive() and time.monotonic() < end:
-        time.sleep(0.005)
+@pytest.fixture
+def halves(tmp_path, blobs):
+    """Options that name two halves of the tomogram."""
+    rng = np.random.default_rng(1)
+    words = []
+    for name in ("even", "odd"):
+        data = blobs + rng.normal(size=blobs.shape).astype(np.float32)
+        volume = vitreous.Volume(data, (10.0, 10.0, 10.0))
+        words += [f"--{name}", vitreous.write_volume(tmp_path / "halves" / f"{name}.mrc", volume)]
+    return words
 
 
-@pytest.mark.parametrize("method", METHODS)
-def test_killed_at_random_moments(spawn, words, tmp_path, method):
-    options = ("--method", method, "--steps", "24")
+@pytest.mark.parametrize("method", [*METHODS, "n2n"])
+def test_killed_at_random_moments(spawn, words, halves, tmp_path, method):
+    options = ("--method", method, "--steps", "24", *(halves if method == "n2n" else ()))
     whole = spawn(*words("whole", *options))
     begun = time.monotonic()
     whole.join()

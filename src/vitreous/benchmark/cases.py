@@ -3,24 +3,48 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache, lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
 
+from vitreous.core import Template
 from vitreous.simulate import (
-    Phantom,
-    TiltGeometry,
-    make_phantom,
-    reconstructed_noise,
+    Contents,
+    GrandModel,
+    ImagingSettings,
+    Particles,
+    Sheets,
+    TiltScheme,
+    bead_model,
+    image,
+    pack,
+    template_from_beads,
     wedge_filtered,
+    weighted_back_projection,
     white_noise,
 )
 
 SIDE = 120
+SPACING_ANGSTROM = 10.0
 TILT_RANGE_DEG = (-60.0, 60.0)
-TILTS_DEG = tuple(float(t) for t in range(-60, 61, 3))
-TRAINING_SEEDS = (101, 102, 103)  # phantoms that supervised networks see; never scored
+TILT_STEP_DEG = 3.0
+TRAINING_SEEDS = (101, 102, 103)  # specimens that supervised networks see; never scored
+STRUCTURES = (
+    "hsp70",
+    "ssb1",
+    "esterase",
+    "get3",
+    "hsp90",
+    "hsp110",
+    "cand1",
+    "p97",
+    "rubisco",
+    "clpb",
+    "26s",
+    "ribosome-mito",
+    "tric",
+)
 
 Array = NDArray[np.float32]
 
@@ -29,24 +53,36 @@ Array = NDArray[np.float32]
 class CaseKind:
     """How a case is made.
 
-    `noise_over_signal` is the ratio of standard deviations over the whole volume; `sigma` the
-    noise's deviation as a share of the clean volume's range; one of them is None.
+    Parameters
+    ----------
+    description
+        In words.
+    geometry
+        What shapes the noise: "white", "wedge" (signal and noise restricted to the measured region),
+        "wbp" (projected, counted and back-projected) or "ctf" (the same with CTF and radiation damage).
+    occupancy
+        Share of the box that particles fill; a membrane comes on top.
+    sigma
+        Deviation of the noise as a share of the clean volume's range, or None.
+    noise_over_signal
+        Ratio of standard deviations over the whole volume, or None.
     """
 
     description: str
     geometry: str
-    particles: int
+    occupancy: float
     sigma: float | None = None
     noise_over_signal: float | None = None
 
 
 CASES = {
-    "white": CaseKind("white noise, σ = 0.2 of the range", "white", 75, sigma=0.2),
-    "wedge": CaseKind("signal and noise within a ±60° wedge, σ = 0.15 of the range", "wedge", 75, sigma=0.15),
-    "crowded": CaseKind("the same with signal everywhere", "wedge", 6000, sigma=0.15),
-    "wbp-1": CaseKind("back-projected, noise/signal 1", "wbp", 300, noise_over_signal=1),
-    "wbp-4": CaseKind("back-projected, noise/signal 4", "wbp", 300, noise_over_signal=4),
-    "wbp-12": CaseKind("back-projected, noise/signal 12", "wbp", 300, noise_over_signal=12),
+    "white": CaseKind("white noise, σ = 0.2 of the range", "white", 0.1, sigma=0.2),
+    "wedge": CaseKind("signal and noise in a ±60° wedge, σ = 0.15 of the range", "wedge", 0.1, sigma=0.15),
+    "crowded": CaseKind("the same with signal everywhere", "wedge", 0.43, sigma=0.15),
+    "wbp-1": CaseKind("back-projected, noise/signal 1", "wbp", 0.2, noise_over_signal=1),
+    "wbp-4": CaseKind("back-projected, noise/signal 4", "wbp", 0.2, noise_over_signal=4),
+    "wbp-12": CaseKind("back-projected, noise/signal 12", "wbp", 0.2, noise_over_signal=12),
+    "ctf-4": CaseKind("with CTF and dose, back-projected, noise/signal 4", "ctf", 0.2, noise_over_signal=4),
 }
 
 
@@ -60,7 +96,7 @@ class Case:
     clean: Array
     noise: Array
     halves: tuple[Array, Array]
-    phantom: Phantom
+    grand_model: GrandModel
 
     @property
     def noisy(self) -> Array:
@@ -72,35 +108,66 @@ class Case:
         """Range of the clean volume, for PSNR and SSIM."""
         return float(np.ptp(self.clean))
 
+    @property
+    def inside(self) -> NDArray[np.bool_]:
+        """Where particles and membranes are."""
+        return self.grand_model.instance_mask > 0
+
 
 @lru_cache(maxsize=6)
 def make_case(name: str, seed: int) -> Case:
-    """The case `name` with its own phantom and noise for each seed."""
+    """The case `name` with its own specimen and noise for each seed."""
     kind = CASES[name]
-    shape = (SIDE,) * 3
-    phantom = make_phantom(shape, particles=kind.particles, seed=seed)
+    grand_model = specimen(kind.occupancy, seed)
     rng = np.random.default_rng(1000 + seed)
-    first, second = (unit_noise(kind.geometry, rng) for _ in range(2))
-    clean = phantom.density
-    if kind.geometry == "wedge":
-        clean = wedge_filtered(clean, TILT_RANGE_DEG)
-    if kind.geometry == "wbp":
-        geometry = TiltGeometry(SIDE, SIDE, TILTS_DEG)
-        clean = geometry.reconstruct(geometry.project(clean))
-    scale = (
-        kind.sigma * np.ptp(clean) if kind.sigma is not None else (kind.noise_over_signal or 0) * clean.std()
+    if kind.geometry in ("wbp", "ctf"):
+        clean, first, second = imaged(grand_model, kind, seed)
+    else:
+        wedge = kind.geometry == "wedge"
+        clean = wedge_filtered(grand_model.density, TILT_RANGE_DEG) if wedge else grand_model.density
+        scale = np.float32((kind.sigma or 0) * np.ptp(clean))
+        first, second = (scale * noise_within(wedge, rng) for _ in range(2))
+    noise = np.float32(0.5) * (first + second)
+    return Case(clean, noise, (clean + first, clean + second), grand_model)
+
+
+def specimen(occupancy: float, seed: int) -> GrandModel:
+    """A box of ice with the thirteen structures of SHREC 2021, as bead models, and one membrane."""
+    contents = Contents(
+        tuple(Particles(template, 1) for template in templates()),
+        particle_occupancy=occupancy,
+        sheets=Sheets(1),
     )
-    noise, other = first * np.float32(scale), second * np.float32(scale)
-    return Case(clean, noise, (clean + noise + other, clean + noise - other), phantom)
+    return pack((SIDE,) * 3, SPACING_ANGSTROM, contents, np.random.default_rng(seed))
 
 
-def unit_noise(geometry: str, rng: np.random.Generator) -> Array:
-    """Noise of unit variance as the geometry shapes it."""
-    shape = (SIDE,) * 3
-    if geometry == "white":
-        return white_noise(shape, rng)
-    if geometry == "wbp":
-        return reconstructed_noise(shape, TILTS_DEG, rng)
-    noise = wedge_filtered(white_noise(shape, rng), TILT_RANGE_DEG)
-    unit: Array = noise / noise.std()
+@cache
+def templates() -> tuple[Template, ...]:
+    """The structures' densities."""
+    return tuple(template_from_beads(bead_model(name), SPACING_ANGSTROM) for name in STRUCTURES)
+
+
+def imaged(grand_model: GrandModel, kind: CaseKind, seed: int) -> tuple[Array, Array, Array]:
+    """Reconstructions of the noise-free tilt series and of the noise of its even and odd frames."""
+    lowest, highest = TILT_RANGE_DEG
+    settings = ImagingSettings(
+        tilts=TiltScheme(lowest_deg=lowest, highest_deg=highest, step_deg=TILT_STEP_DEG),
+        defocus_um=4.0 if kind.geometry == "ctf" else None,
+        radiation_damage=kind.geometry == "ctf",
+        snr=1 / (kind.noise_over_signal or 1) ** 2,
+    )
+    series = image(grand_model.density, SPACING_ANGSTROM, settings, seed=1000 + seed)
+    clean, even, odd = (
+        weighted_back_projection(images, series.tilt_angles_deg, SIDE)
+        for images in (series.noise_free, series.even_noise, series.odd_noise)
+    )
+    return clean, even, odd
+
+
+def noise_within(wedge: bool, rng: np.random.Generator) -> Array:
+    """Noise of one half: white, or within the measured region; the mean of two has unit variance."""
+    noise = white_noise((SIDE,) * 3, rng)
+    if wedge:
+        noise = wedge_filtered(noise, TILT_RANGE_DEG)
+    unit: Array = noise * np.float32(np.sqrt(2) / noise.std())
     return unit

@@ -25,7 +25,10 @@ import json, resource, sys, time
 from vitreous.core import SilentProgress
 from vitreous.io import open_volume
 from vitreous.methods import NoiseModel, NoiseModelConfig
-from vitreous.workflows.denoise import *
+from vitreous.inference import choose_device
+from vitreous.workflows.denoise import (
+    DenoiseSettings, Source, TrainedModel, plan_memory, predict, prepared_model, standardized
+)
 path, limit = sys.argv[1:]
 source = Source(open_volume(path))
 settings = DenoiseSettings(max_memory=None if limit == "none" else limit)
@@ -33,7 +36,7 @@ compute = choose_device("cpu")
 method = NoiseModel(NoiseModelConfig(draws=1, binning=1), precision=compute.precision)
 model = TrainedModel(method, method.build_network(0), compute)
 volume, _ = standardized(source, needs_target=False)
-model, (prepared,) = prepared_model(model, [volume])
+model, (prepared,) = prepared_model(model, [volume], 0)
 plan = plan_memory(model, source, settings)
 begun = time.monotonic()
 result = predict(model, prepared, plan, 0, SilentProgress())

@@ -117,7 +117,7 @@ def trained_on_pairs(
     """Train on pairs with the noise model's steps; denoise `noisy`, or the first pair itself."""
     compute = choose_device("auto")
     method = Noise2Noise(PairConfig(symmetric=symmetric, binning=binning), precision=compute.precision)
-    model, prepared = prepared_model(TrainedModel(method, method.build_network(seed), compute), volumes)
+    model, prepared = prepared_model(TrainedModel(method, method.build_network(seed), compute), volumes, seed)
     settings = DenoiseSettings(seed=seed)
     model = fit(model, prepared, settings, progress)
     target = prepared[0]

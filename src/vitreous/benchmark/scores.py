@@ -38,7 +38,7 @@ def score(case: Case, result: Array) -> dict[str, float]:
     radius = frequency_radius(result.shape).numpy()
     low = (radius > 0) & (radius < LOW_FREQUENCY)
     gain = (spectrum[low] * truth[low].conj()).sum().real / (np.abs(truth[low]) ** 2).sum()
-    inside = (case.phantom.particles | case.phantom.membrane)[cut]
+    inside = case.inside[cut]
     value = psnr(r, clean, data_range=case.data_range)
     return {
         "psnr": value,

@@ -10,7 +10,7 @@ from pathlib import Path
 import torch
 
 import vitreous
-from vitreous.benchmark import memory, microtubule, quick, speed
+from vitreous.benchmark import memory, microtubule, quick, simulate, speed
 from vitreous.benchmark.runner import Record, Row, measure_rows
 from vitreous.core import InputError, Progress
 from vitreous.inference import choose_device
@@ -58,6 +58,11 @@ TABLES = {
         "training throughput of the blind-spot networks", lambda o: speed.speed_rows(), speed.summarize
     ),
     "memory": TableKind("peak memory on a large volume", lambda o: memory.memory_rows(), memory.summarize),
+    "simulate": TableKind(
+        "what the simulator must reach: time, memory, physics, labels and poses (shrec21 with --row)",
+        lambda o: simulate.simulate_rows(o.only, o.progress),
+        simulate.summarize,
+    ),
     "microtubule": TableKind(
         "a real tomogram crop with known tubulin positions (needs --data)",
         lambda o: microtubule.microtubule_rows(o.data, o.seeds, o.progress),

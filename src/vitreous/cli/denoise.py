@@ -1,10 +1,11 @@
-"""`vitreous denoise`, `demo` and `resume`."""
+"""`vitreous denoise` and `demo`."""
 
 from __future__ import annotations
 
 import math
 import os
 import re
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -14,7 +15,8 @@ from vitreous.cli.console import ConsoleProgress, print_result
 from vitreous.core.errors import InputError
 
 if TYPE_CHECKING:
-    from vitreous.workflows.denoise_files import DenoiseOutcome
+    from vitreous.core import Progress
+    from vitreous.workflows.denoise_files import DenoiseOutcome, DenoiseRequest
 
 METHOD_HELP = "auto, noise-model, blindspot, n2n, gaussian, lowpass or median."
 Seed = Annotated[int, typer.Option(help="Seed of every random draw.", min=0, max=2**63 - 1)]
@@ -27,7 +29,6 @@ def register(app: typer.Typer) -> None:
     """Add this module's commands."""
     app.command("denoise")(denoise_command)
     app.command("demo")(demo_command)
-    app.command("resume")(resume_command)
 
 
 def denoise_command(
@@ -41,8 +42,13 @@ def denoise_command(
     even: Annotated[Path | None, typer.Option(help="Even half tomogram.")] = None,
     odd: Annotated[Path | None, typer.Option(help="Odd half tomogram.")] = None,
     mask: Annotated[Path | None, typer.Option(help="Specimen mask: look only where it is above 0.5.")] = None,
+    reference: Annotated[Path | None, typer.Option(help="The truth, if known: adds scores.")] = None,
     model: Annotated[Path | None, typer.Option(help="Run directory of a trained model to apply.")] = None,
     shared_model: Annotated[bool, typer.Option(help="Train one model on all tomograms.")] = False,
+    config: Annotated[
+        str | None, typer.Option(help="Settings of the method: paper, or a TOML file.", metavar="FILE|paper")
+    ] = None,
+    print_config: Annotated[bool, typer.Option(help="Print those settings as TOML and stop.")] = False,
     steps: Annotated[int | None, typer.Option(help="Training steps.", min=1)] = None,
     time_budget: Annotated[
         str | None, typer.Option(help="Training time instead of steps: 90s, 10m, 2h.")
@@ -60,42 +66,30 @@ def denoise_command(
     json: Json = False,
 ) -> None:
     """Denoise tomograms; each is its own training data."""
-    files = files or ([even] if even else [])
-    if not files:
-        raise InputError(
-            "no tomogram was given", remedy="name a file: vitreous denoise tomogram.mrc -o denoised.mrc"
-        )
-    if output is None:
-        raise InputError(
-            "no output was given", remedy="add -o denoised.mrc, or -o FOLDER for several tomograms"
-        )
     if steps is not None and time_budget is not None:
         raise InputError("--steps and --time-budget exclude each other", remedy="give one of them")
     if voxel_size is not None and not 0 < voxel_size < math.inf:
         raise InputError("--voxel-size must be a positive number of Å")
+    files = files or ([even] if even else [])
+    if not (files or print_config):
+        remedy = "name a file: vitreous denoise tomogram.mrc -o denoised.mrc"
+        raise InputError("no tomogram was given", remedy=remedy)
+    if output is None and not print_config:
+        remedy = "add -o denoised.mrc, or -o FOLDER for several tomograms"
+        raise InputError("no output was given", remedy=remedy)
     budget = None if time_budget is None else seconds_of(time_budget)
-    several = (
-        len(files) > 1
-        or shared_model
-        or (os.path.isdir(output) and output.suffix != ".zarr")
-        or not output.suffix
-    )
-    if several and (even or odd or run_dir):
-        raise InputError(
-            "--even, --odd and --run-dir belong to a single tomogram", remedy="denoise it alone, with -o FILE"
-        )
     progress = ConsoleProgress(quiet=quiet)
 
-    from vitreous.workflows.denoise import DenoiseSettings
-    from vitreous.workflows.denoise_files import (
-        DenoiseRequest,
-        denoise_file,
-        denoise_files,
-        plain_name,
-        plan_files,
-    )
+    from vitreous.workflows.denoise import DenoiseSettings, config_text, is_preset
+    from vitreous.workflows.denoise_files import DenoiseRequest, plain_name
 
-    settings = DenoiseSettings(method, steps, budget, seed, device, max_memory, invert, absolute(model))
+    config = config if config is None or is_preset(config) else os.path.abspath(config)
+    settings = DenoiseSettings(
+        method, steps, budget, seed, device, max_memory, invert, absolute(model), config
+    )
+    if print_config or output is None:
+        sys.stdout.write(config_text(settings, halves=even is not None))
+        return
     folder = run_dir or output.parent / f"{plain_name(output)}.run"
     request = DenoiseRequest(
         files[0].absolute(),
@@ -105,16 +99,33 @@ def denoise_command(
         absolute(even),
         absolute(odd),
         absolute(mask),
+        absolute(reference),
         voxel_size,
         overwrite,
     )
     with progress.active():
-        if several:
-            planned = plan_files(files, output, request)
-            outcomes = denoise_files(planned, progress, shared=shared_model, folder=output)
-        else:
-            outcomes = [denoise_file(request, progress)]
-    show(outcomes, as_json=json)
+        show(carried_out(files, request, progress, shared_model, run_dir), as_json=json)
+
+
+def carried_out(
+    files: list[Path], request: DenoiseRequest, progress: Progress, shared: bool, run_dir: Path | None
+) -> list[DenoiseOutcome]:
+    """Denoise one file into another, or any number into a folder."""
+    from vitreous.workflows.denoise_files import denoise_file, denoise_files, plan_files, wants_folder
+
+    if not wants_folder(request.output, files, shared=shared):
+        return [denoise_file(request, progress)]
+    for option, path in (
+        ("--even", request.even),
+        ("--odd", request.odd),
+        ("--reference", request.reference),
+        ("--run-dir", run_dir),
+    ):
+        if path is not None:
+            text = f"{option} belongs to a single tomogram"
+            raise InputError(text, remedy="denoise it alone, with -o FILE")
+    planned = plan_files(files, request.output, request)
+    return denoise_files(planned, progress, shared=shared, folder=request.output)
 
 
 def demo_command(
@@ -132,32 +143,19 @@ def demo_command(
 
     with progress.active():
         outcome = run_demo(output.absolute(), seed=seed, device=device, progress=progress)
-    scores = outcome.facts["scores"]
-    lines = [
-        f"{row}: PSNR {s['psnr']:.2f} dB, SSIM {s['ssim']:.3f}, correlation {s['cc']:.3f}"
-        for row, s in scores.items()
-    ]
-    print_result(facts_of(outcome), [*lines, f"report: {outcome.report}"], as_json=json)
-
-
-def resume_command(
-    run_dir: Annotated[Path, typer.Argument(help="Run directory of a stopped run.")],
-    quiet: Quiet = False,
-    json: Json = False,
-) -> None:
-    """Go on with a stopped run; the result has the same bytes as an uninterrupted one."""
-    progress = ConsoleProgress(quiet=quiet)
-    from vitreous.workflows.denoise_files import resume
-
-    with progress.active():
-        outcomes = resume(run_dir, progress)
-    show(outcomes, as_json=json)
+    show([outcome], as_json=json)
 
 
 def show(outcomes: list[DenoiseOutcome], *, as_json: bool) -> None:
-    """Print where the results are."""
+    """Print where the results are, and their scores if there are any."""
     facts: Any = [facts_of(o) for o in outcomes]
-    lines = [line for o in outcomes for line in (f"denoised: {o.output}", f"report: {o.report}")]
+    lines = []
+    for outcome in outcomes:
+        lines += [
+            f"{row}: PSNR {s['psnr']:.2f} dB, SSIM {s['ssim']:.3f}, correlation {s['cc']:.3f}"
+            for row, s in outcome.facts.get("scores", {}).items()
+        ]
+        lines += [f"denoised: {outcome.output}", f"report: {outcome.report}"]
     print_result(facts[0] if len(facts) == 1 else {"files": facts}, lines, as_json=as_json)
 
 

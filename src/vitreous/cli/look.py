@@ -9,6 +9,7 @@ import typer
 
 from vitreous.cli.console import ConsoleProgress, print_result
 from vitreous.cli.denoise import Json, Quiet
+from vitreous.core.errors import InputError
 
 evaluate = typer.Typer(help="Metrics between files.", no_args_is_help=True, pretty_exceptions_enable=False)
 VoxelSize = Annotated[float | None, typer.Option(help="Voxel spacing in Å where the file has none.")]
@@ -71,9 +72,18 @@ def report_command(
     picture: Annotated[Path | None, typer.Option(help="Also write the middle slices as this PNG.")] = None,
 ) -> None:
     """Write the report of a finished run again."""
-    from vitreous.workflows.denoise_files import rerender
+    from vitreous.workflows.run_directory import RunDirectory
 
-    path = rerender(run_dir, picture)
+    if RunDirectory(run_dir.absolute()).read()["kind"] == "simulate":
+        from vitreous.workflows.simulate import rerender_simulation
+
+        if picture is not None:
+            raise InputError("--picture belongs to a denoised tomogram", remedy="leave it out")
+        path = rerender_simulation(run_dir)
+    else:
+        from vitreous.workflows.denoise_files import rerender
+
+        path = rerender(run_dir, picture)
     print_result({"report": str(path)}, [f"report: {path}"], as_json=False)
 
 

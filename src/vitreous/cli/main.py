@@ -12,7 +12,7 @@ from typing import Annotated, NoReturn
 import typer
 
 import vitreous
-from vitreous.cli import denoise, look
+from vitreous.cli import denoise, look, reconstruct, resume, simulate
 from vitreous.core.errors import InputError, Interrupted, VitreousError
 
 # Writing that fails late: the outputs are checked before, but a disk can fill up while a run is on.
@@ -37,6 +37,9 @@ app = typer.Typer(
 )
 denoise.register(app)
 look.register(app)
+reconstruct.register(app)
+simulate.register(app)
+resume.register(app)
 
 
 @app.callback(invoke_without_command=True)

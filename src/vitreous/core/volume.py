@@ -18,7 +18,8 @@ class FileHeader:
     """What a volume file said beside its voxels, kept so that a written volume can carry it on.
 
     All triples are (z, y, x). `origin_angstrom` and `start_voxels` are separate conventions
-    of the MRC format and both survive a round trip.
+    of the MRC format and both survive a round trip. `extra` are the bytes of an MRC header that the
+    standard leaves to programs.
     """
 
     origin_angstrom: tuple[float, float, float] = (0.0, 0.0, 0.0)
@@ -27,6 +28,7 @@ class FileHeader:
     labels: tuple[str, ...] = ()
     extended_header: bytes = b""
     extended_type: bytes = b""
+    extra: bytes = b""
 
 
 @dataclass(frozen=True, eq=False)

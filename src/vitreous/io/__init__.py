@@ -2,21 +2,65 @@
 
 from __future__ import annotations
 
-from vitreous.io.atomic import atomic_folder, atomic_path, check_writable, write_text_atomic
+from vitreous.io.atomic import (
+    atomic_folder,
+    atomic_path,
+    check_writable,
+    faults_in_words,
+    write_bytes_atomic,
+    write_text_atomic,
+)
 from vitreous.io.digest import file_sha256
-from vitreous.io.halves import find_half
+from vitreous.io.drafts import remove_stale
+from vitreous.io.halves import HalfSplit, find_half, half_split
+from vitreous.io.pose_table import read_pose_table, write_pose_table
+from vitreous.io.relion import (
+    RelionParticles,
+    read_relion_particles,
+    read_tomogram_sizes,
+    write_relion5_particles,
+)
+from vitreous.io.shrec import SHREC21_CLASSES, ShrecTomogram, read_shrec21
+from vitreous.io.shrec_writer import write_shrec21
+from vitreous.io.star import StarTable, read_star, write_star
+from vitreous.io.structure_cache import fetch_structure, structure_cache_folder
+from vitreous.io.structures import read_atomic_model, read_density_map
+from vitreous.io.tilt_series import open_tilt_series
 from vitreous.io.tilts import read_tilt_angles
 from vitreous.io.volumes import open_volume, volume_warnings, write_volume
 
 __all__ = [
+    "SHREC21_CLASSES",
+    "HalfSplit",
+    "RelionParticles",
+    "ShrecTomogram",
+    "StarTable",
     "atomic_folder",
     "atomic_path",
     "check_writable",
+    "faults_in_words",
+    "fetch_structure",
     "file_sha256",
     "find_half",
+    "half_split",
+    "open_tilt_series",
     "open_volume",
+    "read_atomic_model",
+    "read_density_map",
+    "read_pose_table",
+    "read_relion_particles",
+    "read_shrec21",
+    "read_star",
     "read_tilt_angles",
+    "read_tomogram_sizes",
+    "remove_stale",
+    "structure_cache_folder",
     "volume_warnings",
+    "write_bytes_atomic",
+    "write_pose_table",
+    "write_relion5_particles",
+    "write_shrec21",
+    "write_star",
     "write_text_atomic",
     "write_volume",
 ]

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import errno
 import os
-import secrets
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from vitreous.core.errors import InputError
+from vitreous.io.drafts import ASIDE, draft_of, remove, remove_stale
 
 _CHOOSE = "choose another -o"
 _WRITE_FAULTS = {
@@ -165,9 +165,25 @@ def write_text_atomic(path: str | Path, text: str, *, overwrite: bool = True) ->
     InputError
         If the file cannot be written, or exists and `overwrite` is false.
     """
+    return write_bytes_atomic(path, text.encode("utf-8"), overwrite=overwrite)
+
+
+def write_bytes_atomic(path: str | Path, content: bytes, *, overwrite: bool = True) -> Path:
+    """Like `write_text_atomic` for any content."""
     with atomic_path(path, overwrite) as temporary:
-        temporary.write_bytes(text.encode("utf-8"))
+        temporary.write_bytes(content)
     return Path(path)
+
+
+@contextmanager
+def faults_in_words(target: Path) -> Iterator[None]:
+    """Turn what the disk refuses to a block that writes `target`, or beside it, into an InputError."""
+    try:
+        yield
+    except OSError as fault:
+        if fault.errno in _WRITE_FAULTS and _concerns_output(fault, target):
+            raise write_error(target, fault) from fault
+        raise
 
 
 def write_error(target: Path, fault: OSError) -> InputError:
@@ -181,8 +197,8 @@ def write_error(target: Path, fault: OSError) -> InputError:
 @contextmanager
 def _staged(target: Path, overwrite: bool, commit: Callable[[Path, Path], None]) -> Iterator[Path]:
     refuse_existing(target, overwrite)
-    # A short name of its own: a long target name plus a suffix could exceed what the disk allows.
-    temporary = target.parent / f".vitreous-{secrets.token_hex(6)}.part{target.suffix}"
+    remove_stale(target)
+    temporary = draft_of(target)
     made: list[Path] = []
     done = False
     try:
@@ -197,7 +213,7 @@ def _staged(target: Path, overwrite: bool, commit: Callable[[Path, Path], None])
         raise
     finally:
         if not done:
-            _remove(temporary)
+            remove(temporary)
             for folder in reversed(made):
                 with suppress(OSError):
                     folder.rmdir()
@@ -215,14 +231,14 @@ def _commit_folder(temporary: Path, target: Path) -> None:
     if not os.path.lexists(target):
         os.rename(temporary, target)
         return
-    aside = temporary.with_name(f"{temporary.name}.old")
+    aside = temporary.with_name(f"{temporary.name}{ASIDE}")
     os.rename(target, aside)
     try:
         os.rename(temporary, target)
     except OSError:
         os.rename(aside, target)
         raise
-    _remove(aside)
+    remove(aside)
 
 
 def _flush_to_disk(file: Path) -> None:
@@ -231,14 +247,6 @@ def _flush_to_disk(file: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
-
-
-def _remove(path: Path) -> None:
-    with suppress(OSError):
-        if path.is_dir() and not path.is_symlink():
-            shutil.rmtree(path, ignore_errors=True)
-        else:
-            path.unlink(missing_ok=True)
 
 
 def _make_parents(folder: Path, made: list[Path]) -> None:

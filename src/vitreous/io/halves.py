@@ -5,6 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Literal
+
+HalfSplit = Literal["frames", "tilts", "unknown"]
 
 # (even, odd). RELION numbers its halves and does not say which is which: half1 stands for even.
 _PAIRS = (
@@ -52,6 +55,24 @@ def find_half(path: str | Path) -> tuple[Path, Path] | None:
         if even.exists() and odd.exists():
             return even, odd
     return None
+
+
+def half_split(path: str | Path) -> HalfSplit:
+    """How a half tomogram was split from the other one, as far as its name or its folder's says.
+
+    RELION's `half1` and `half2` are split by frames. AreTomo and Warp split either way under one
+    name, unless the user wrote `frames` or `tilts` into it.
+
+    Examples
+    --------
+    >>> half_split("rec_TS_01_half1.mrc"), half_split("even/TS_01.mrc"), half_split("TS_01_even_tilts.mrc")
+    ('frames', 'unknown', 'tilts')
+    """
+    half = Path(path)
+    words = set(re.findall(r"[A-Za-z]+[0-9]?", f"{half.parent.name} {half.name}"))
+    if "tilts" in words:
+        return "tilts"
+    return "frames" if words & {"frames", "half1", "half2"} else "unknown"
 
 
 def _candidates(path: Path) -> Iterator[tuple[Path, Path]]:

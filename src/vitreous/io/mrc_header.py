@@ -2,6 +2,11 @@
 
 MRC2014 (Cheng et al. 2015, doi:10.1016/j.jsb.2015.04.002) with what IMOD adds to it. Damaged headers
 are common; what can be known from the rest is used and said in `MrcLayout.notes`.
+
+A written header keeps the cell lengths over the dimensions (that is, the spacing), start, origin, space
+group, extended header with its type, labels, and the bytes left to programs. Rewritten for the new voxels
+and by the standard are: dimensions and sampling, mode, cell angles, axis order, statistics, version, map
+identifier, machine stamp, number of labels, and IMOD's flags on how bytes are stored.
 """
 
 from __future__ import annotations
@@ -26,6 +31,7 @@ MODE_OF = {code: mode for mode, code in MODES.items()}
 LABEL_COUNT, LABEL_BYTES = 10, 80
 _REFUSED_MODES = {3: "complex integers", 4: "complex numbers", 16: "RGB colours", 101: "packed 4-bit values"}
 _IMOD_STAMP, _IMOD_OFFSET, _IMOD_SIGNED, _IMOD_PACKED = b"IMOD", 152, 1, 16
+EXTRA = (slice(96, 104), slice(112, 196))  # what lies between them are type and version
 _VERSION_WITH_SIGNED_BYTES = 20140
 _LARGEST_SIDE = 1 << 24
 _LARGEST_MODE = 127
@@ -92,6 +98,8 @@ def parse_header(raw: bytes, path: Path) -> MrcLayout:
         space_group=group if 1 <= group <= 400 else 1,
         labels=_labels(raw, int(record["nlabl"])),
         extended_type=raw[104:108].rstrip(b"\0"),
+        # In the other byte order nothing can be said about them: their layout is the program's own.
+        extra=b"".join(raw[part] for part in EXTRA) if order == "<" else b"",
     )
     cell, counts = _zyx(record["cella"]), tuple(int(record[name]) for name in ("mz", "my", "mx"))
     return MrcLayout(
@@ -142,14 +150,26 @@ def build_header(
     labels = append_label(old.labels, label)
     head["nlabl"] = len(labels)
     raw = bytearray(record.tobytes())
+    _put_extra(raw, old.extra, mode)
     for index, text in enumerate(labels):
         begin = HEADER_BYTES - (LABEL_COUNT - index) * LABEL_BYTES
         raw[begin : begin + LABEL_BYTES] = text.encode("latin-1", "replace")[:LABEL_BYTES].ljust(
             LABEL_BYTES, b"\0"
         )
-    if mode == 0:  # IMOD takes bytes for unsigned unless this flag says otherwise
-        raw[_IMOD_OFFSET : _IMOD_OFFSET + 8] = _IMOD_STAMP + struct.pack("<i", _IMOD_SIGNED)
     return bytes(raw)
+
+
+def _put_extra(raw: bytearray, extra: bytes, mode: int) -> None:
+    """Lay the bytes left to programs into a header, with IMOD's flags as the written voxels need them."""
+    for part in EXTRA if extra else ():
+        size = part.stop - part.start
+        raw[part], extra = extra[:size].ljust(size, b"\0"), extra[size:]
+    stamp, flags = struct.unpack_from("<4si", raw, _IMOD_OFFSET)
+    flags = flags & ~(_IMOD_SIGNED | _IMOD_PACKED) if stamp == _IMOD_STAMP else 0
+    if mode == 0:  # IMOD takes bytes for unsigned unless this flag says otherwise
+        stamp, flags = _IMOD_STAMP, flags | _IMOD_SIGNED
+    if stamp == _IMOD_STAMP:
+        struct.pack_into("<4si", raw, _IMOD_OFFSET, stamp, flags)
 
 
 def append_label(labels: tuple[str, ...], label: str) -> tuple[str, ...]:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Literal, Protocol, Self
+from typing import Any, ClassVar, Generic, Literal, Protocol, Self, TypeVar
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, PositiveFloat, PositiveInt
 from torch import Tensor, nn
 
 from vitreous.core import Normalization
@@ -24,13 +24,13 @@ class LearnedConfig(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     version: Literal[1] = 1
-    steps: int = 600
-    learning_rate: float = 2e-3
+    steps: PositiveInt = 600
+    learning_rate: PositiveFloat = 2e-3
     betas: tuple[float, float] = (0.9, 0.999)
     schedule: Literal["cosine", "constant"] = "cosine"
-    batch: int = 2
-    patch_side: int = 48
-    width: int = 16
+    batch: PositiveInt = 2
+    patch_side: PositiveInt = 48
+    width: PositiveInt = 16
 
     def training_settings(self, seed: int, device: torch.device, precision: str) -> TrainingSettings:
         """What the training loop needs of this configuration."""
@@ -45,6 +45,9 @@ class LearnedConfig(BaseModel):
         )
 
 
+ConfigT = TypeVar("ConfigT", bound=LearnedConfig)
+
+
 @dataclass(frozen=True, eq=False)
 class PreparedVolume:
     """A volume with what a method found out about it before any training.
@@ -55,6 +58,8 @@ class PreparedVolume:
         The volume to denoise.
     noise_spectrum
         Of the standardized volume, FFT-ordered, in units of variance; None for methods without one.
+    noise_share
+        Share of the volume's variance that is noise, where `noise_spectrum` is known.
     binning
         The network works on the volume Fourier-binned by this factor, 1 for the volume itself.
     working, working_spectrum
@@ -67,6 +72,7 @@ class PreparedVolume:
 
     volume: TrainingVolume
     noise_spectrum: Tensor | None = None
+    noise_share: float = 0.0
     binning: int = 1
     working: TrainingVolume | None = None
     working_spectrum: Tensor | None = None
@@ -84,6 +90,14 @@ class ClassicalMethod(Protocol):
 
     name: ClassVar[str]
 
+    @property
+    def reach(self) -> int | None:
+        """How many voxels away an input may still matter; None if every voxel matters everywhere."""
+
+    @property
+    def bytes_per_voxel(self) -> float:
+        """Working memory for each voxel of a block."""
+
     def denoise(self, data: NDArray[Any], spacing_angstrom: float | None) -> NDArray[np.float32]:
         """Filtered copy of (z, y, x) grey values."""
 
@@ -97,10 +111,6 @@ class LearnedMethod(Protocol):
 
     name: ClassVar[str]
     tile: int | None
-
-    @property
-    def stages(self) -> int:
-        """Number of trainings that follow each other, the steps shared out evenly."""
 
     @property
     def config(self) -> LearnedConfig:
@@ -120,14 +130,47 @@ class LearnedMethod(Protocol):
         """The untrained network, initialized from `seed`; it has `stride` and `receptive_radius`."""
 
     def objective(
-        self, network: nn.Module, volumes: Sequence[PreparedVolume], device: torch.device, stage: int
+        self, network: nn.Module, volumes: Sequence[PreparedVolume], device: torch.device
     ) -> Objective:
-        """What to train the network on, at a stage that starts from what the one before it gave."""
+        """What to train the network on."""
 
     def predictor(
         self, network: nn.Module, volume: PreparedVolume, device: torch.device, seed: int
     ) -> Predictor:
         """The trained network as a function of blocks of `volume`."""
+
+
+class VolumeIndependent(Generic[ConfigT]):
+    """What simple learned methods share: no setting depends on the volume; eight mirror images.
+
+    Parameters
+    ----------
+    config
+        Settings; those of `config_type` if None.
+    precision
+        "float32" or "bfloat16", for prediction.
+    """
+
+    config_type: type[ConfigT]
+    tile: int | None = None
+
+    def __init__(self, config: ConfigT | None = None, *, precision: str = "float32") -> None:
+        self.config: ConfigT = config or self.config_type()
+        self.precision = precision
+
+    def prepare(self, volume: TrainingVolume) -> PreparedVolume:
+        """Nothing to find out."""
+        return PreparedVolume(volume)
+
+    def adapted(self, volumes: Sequence[PreparedVolume]) -> Self:
+        """The method itself: nothing depends on the volumes."""
+        return self
+
+    def predictor(
+        self, network: nn.Module, volume: PreparedVolume, device: torch.device, seed: int
+    ) -> Predictor:
+        """Mean over the eight mirror images."""
+        return mirror_mean(network, device, self.precision)
 
 
 def placed(network: nn.Module, device: torch.device) -> nn.Module:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-import os
 import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
@@ -132,13 +131,11 @@ class DenoiseEvidence:
                         f"{name}[{axis!r}] must hold one slice for each of slice_positions[{axis!r}]"
                     )
 
-    def save(self, run_dir: str | Path) -> Path:
-        """Write `evidence.npz` and `evidence.json` into `run_dir` and return the path of the latter.
+    def files(self) -> dict[str, bytes]:
+        """Names and contents of the files that `load` reads, in the order in which to write them.
 
-        Each file appears complete or not at all; the JSON names the SHA-256 of the arrays.
+        The JSON names the SHA-256 of the arrays.
         """
-        run_dir = Path(run_dir)
-        run_dir.mkdir(parents=True, exist_ok=True)
         arrays: dict[str, NDArray[Any]] = {}
         tree = {f.name: _pack(getattr(self, f.name), arrays, f.name) for f in fields(self)}
         buffer = io.BytesIO()
@@ -149,13 +146,12 @@ class DenoiseEvidence:
             "arrays": {"file": ARRAYS_NAME, "sha256": hashlib.sha256(packed).hexdigest()},
             "evidence": tree,
         }
-        _write_atomically(run_dir / ARRAYS_NAME, packed)
         text = json.dumps(document, indent=1, ensure_ascii=False)
-        return _write_atomically(run_dir / JSON_NAME, text.encode("utf-8", "surrogateescape"))
+        return {ARRAYS_NAME: packed, JSON_NAME: text.encode("utf-8", "surrogateescape")}
 
     @classmethod
     def load(cls, run_dir: str | Path) -> DenoiseEvidence:
-        """Read what `save` wrote.
+        """Read what `files` gave, from a folder.
 
         Raises
         ------
@@ -219,13 +215,3 @@ def _restore(tree: dict[str, Any], arrays: Mapping[str, NDArray[Any]]) -> dict[s
     for name in ("shape_zyx", "warnings", "citations", "voxel_spacing_angstrom"):
         values[name] = None if tree[name] is None else tuple(tree[name])
     return values
-
-
-def _write_atomically(path: Path, content: bytes) -> Path:
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        temporary.write_bytes(content)
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
-    return path

@@ -6,7 +6,13 @@ from vitreous.training.checkpoint import (
     model_sha256,
     save_model,
 )
-from vitreous.training.loop import Objective, TrainingRecord, TrainingSettings, steps_within, train
+from vitreous.training.loop import (
+    Objective,
+    TrainingRecord,
+    TrainingSettings,
+    steps_within,
+    train,
+)
 from vitreous.training.sampling import Patch, PatchSampler, TrainingVolume, step_generator
 
 __all__ = [

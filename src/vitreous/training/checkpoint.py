@@ -7,7 +7,7 @@ import json
 import os
 import shutil
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -73,11 +73,27 @@ def load_model(folder: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
 
 @dataclass(frozen=True)
 class TrainingState:
-    """Everything a training needs to go on: step done, rate factor, losses so far."""
+    """Everything a training needs to go on: step done, rate factor, losses and validation losses so far."""
 
     step: int
     rate_factor: float
     losses: tuple[float, ...]
+    validation: tuple[tuple[int, float], ...] = ()
+
+    def after(self, loss: float, validation: float | None) -> TrainingState:
+        """The state one step on."""
+        measured = () if validation is None else ((self.step + 1, validation),)
+        return replace(
+            self,
+            step=self.step + 1,
+            losses=(*self.losses, loss),
+            validation=(*self.validation, *measured),
+        )
+
+    def back_at(self, step: int) -> TrainingState:
+        """The state at an earlier step."""
+        validation = tuple(pair for pair in self.validation if pair[0] <= step)
+        return replace(self, step=step, losses=self.losses[:step], validation=validation)
 
 
 class CheckpointStore:
@@ -88,10 +104,6 @@ class CheckpointStore:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-
-    def part(self, name: str) -> CheckpointStore:
-        """The store of one part of a longer training; cleared with the whole."""
-        return CheckpointStore(self.folder / name)
 
     def newest(self) -> Path | None:
         """Folder of the newest complete state, or None."""
@@ -113,6 +125,7 @@ class CheckpointStore:
             "step": state.step,
             "rate_factor": state.rate_factor,
             "losses": state.losses,
+            "validation": state.validation,
             "groups": groups,
         }
         _write_text(draft / "state.json", json.dumps(facts))
@@ -130,7 +143,10 @@ class CheckpointStore:
             facts = json.loads((newest / "state.json").read_text(encoding="utf-8"))
             network.load_state_dict(load_file(newest / "network.safetensors"))
             _unflatten_optimizer(optimizer, load_file(newest / "optimizer.safetensors"), facts["groups"])
-            return TrainingState(int(facts["step"]), float(facts["rate_factor"]), tuple(facts["losses"]))
+            validation = tuple((int(step), float(value)) for step, value in facts["validation"])
+            return TrainingState(
+                int(facts["step"]), float(facts["rate_factor"]), tuple(facts["losses"]), validation
+            )
         except (OSError, SafetensorError, LookupError, TypeError, ValueError, RuntimeError) as error:
             raise InputError(
                 f"the checkpoint is damaged ({error})", path=newest, remedy="remove it and start again"

@@ -7,8 +7,8 @@ import math
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import Any, Protocol
+from dataclasses import dataclass, replace
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor, nn
@@ -21,6 +21,7 @@ CHECKPOINT_SECONDS = 20.0
 SNAPSHOT_STEPS = 10
 RATE_AFTER_ROLLBACK = 0.25
 TIMED_STEPS = 4
+VALIDATIONS = 20  # in one training
 
 Snapshot = tuple[dict[str, Tensor], dict[str, Any], int]
 
@@ -32,6 +33,14 @@ class Objective(Protocol):
 
     def loss(self, generator: torch.Generator) -> tuple[Tensor, str]:
         """Differentiable scalar loss of one freshly drawn batch, and what the batch was, in words."""
+
+
+@runtime_checkable
+class ValidatedObjective(Objective, Protocol):
+    """An objective that may hold something back to measure the network on."""
+
+    def validation_loss(self) -> float | None:
+        """Mean loss on what no batch is drawn from, the network in evaluation mode; None without any."""
 
 
 @dataclass(frozen=True)
@@ -55,11 +64,12 @@ class TrainingSettings:
 
 @dataclass(frozen=True)
 class TrainingRecord:
-    """What a training did: every step's loss, seconds in this process, roll-backs."""
+    """What a training did: every step's loss, seconds in this process, roll-backs, validation losses."""
 
     losses: tuple[float, ...]
     seconds: float
     rollbacks: int
+    validation: tuple[tuple[int, float], ...] = ()
 
 
 def train(
@@ -83,45 +93,42 @@ def train(
     """
     network = objective.network.train()
     optimizer = torch.optim.Adam(network.parameters(), settings.learning_rate, betas=settings.betas)
-    state = store.restore(network, optimizer) if store else None
-    step, factor, losses = (state.step, state.rate_factor, list(state.losses)) if state else (0, 1.0, [])
-    progress.start("training", settings.steps, done=step)
+    state = (store.restore(network, optimizer) if store else None) or TrainingState(0, 1.0, ())
+    progress.start("training", settings.steps, done=state.step)
     begun = saved = time.monotonic()
-    good = _snapshot(network, optimizer, step)
+    good = _snapshot(network, optimizer, state.step)
     rollbacks = 0
 
     def keep_good_state() -> None:
         if store:
             _return_to(good, network, optimizer)
-            store.save(network, optimizer, TrainingState(good[2], factor, tuple(losses[: good[2]])))
+            store.save(network, optimizer, state.back_at(good[2]))
 
-    while step < settings.steps:
+    while state.step < settings.steps:
         if progress.should_stop():
             keep_good_state()
             raise Interrupted
-        value, where = _one_step(objective, optimizer, settings, step, factor)
+        value, where = _one_step(objective, optimizer, settings, state.step, state.rate_factor)
         if not math.isfinite(value):
-            text = f"the loss is not finite at step {step + 1}, on {where}"
-            if factor < 1:
+            text = f"the loss is not finite at step {state.step + 1}, on {where}"
+            if state.rate_factor < 1:
                 keep_good_state()
                 raise TrainingDiverged(f"{text}, again after a roll-back at a lower rate")
             _return_to(good, network, optimizer)
-            step, factor, rollbacks = good[2], RATE_AFTER_ROLLBACK, rollbacks + 1
-            del losses[step:]
-            progress.warn(f"{text}: back to step {step} at {RATE_AFTER_ROLLBACK:g} times the rate")
-            progress.start("training", settings.steps, done=step)
+            state, rollbacks = replace(state.back_at(good[2]), rate_factor=RATE_AFTER_ROLLBACK), rollbacks + 1
+            progress.warn(f"{text}: back to step {state.step} at {RATE_AFTER_ROLLBACK:g} times the rate")
+            progress.start("training", settings.steps, done=state.step)
             continue
-        step += 1
-        losses.append(value)
+        state = state.after(value, _validated(objective, settings, state.step + 1))
         progress.advance(loss=value)
-        if step % SNAPSHOT_STEPS and step < settings.steps:
+        if state.step % SNAPSHOT_STEPS and state.step < settings.steps:
             continue
-        good = _snapshot(network, optimizer, step)
-        if store and (step == settings.steps or time.monotonic() - saved > CHECKPOINT_SECONDS):
-            store.save(network, optimizer, TrainingState(step, factor, tuple(losses)))
+        good = _snapshot(network, optimizer, state.step)
+        if store and (state.step == settings.steps or time.monotonic() - saved > CHECKPOINT_SECONDS):
+            store.save(network, optimizer, state)
             saved = time.monotonic()
     network.eval()
-    return TrainingRecord(tuple(losses), time.monotonic() - begun, rollbacks)
+    return TrainingRecord(state.losses, time.monotonic() - begun, rollbacks, state.validation)
 
 
 def steps_within(seconds: float, objective: Objective, settings: TrainingSettings) -> int:
@@ -172,6 +179,18 @@ def _one_step(
         return math.nan, where
     optimizer.step()
     return value, where
+
+
+def _validated(objective: Objective, settings: TrainingSettings, step: int) -> float | None:
+    """The validation loss after a step, if it is one of those at which it is measured."""
+    due = step == settings.steps or step % max(1, settings.steps // VALIDATIONS) == 0
+    if not due or not isinstance(objective, ValidatedObjective):
+        return None
+    objective.network.eval()
+    with torch.no_grad(), autocast(settings):
+        value = objective.validation_loss()
+    objective.network.train()
+    return value
 
 
 def _return_to(good: Snapshot, network: nn.Module, optimizer: torch.optim.Optimizer) -> None:

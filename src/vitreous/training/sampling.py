@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import product
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,8 @@ from torch import Tensor
 from vitreous.core import Normalization, inside_mask, read_block
 
 MASK_TRIES = 50
+
+Place = tuple[int, list[int]]  # index of a volume, and where a patch starts in it
 
 
 def step_generator(seed: int, step: int, device: torch.device | None = None) -> torch.Generator:
@@ -76,23 +79,39 @@ class PatchSampler:
         Where to draw from; a volume is chosen in proportion to its number of voxels.
     side
         Side of the cubic patch in voxels.
+    held_share
+        Share of the patches that are never drawn and make up `held_out`. The patches then lie side by
+        side on a grid, as overlapping ones would let the drawn know the held; too few hold none.
     """
 
-    def __init__(self, volumes: Sequence[TrainingVolume], side: int) -> None:
+    def __init__(self, volumes: Sequence[TrainingVolume], side: int, held_share: float = 0.0) -> None:
         self.volumes = tuple(volumes)
         self.shape = (side,) * 3
         sizes = np.array([v.data.size for v in self.volumes], dtype=np.float64)
         self._borders = np.cumsum(sizes / sizes.sum())
+        self._drawn, self._held = self._shared_out(held_share) if held_share else ([], [])
 
     def draw(self, generator: torch.Generator) -> Patch:
         """One patch; the same generator state gives the same patch."""
-        which = int(
-            np.searchsorted(self._borders, torch.rand((), generator=generator, dtype=torch.float64).item())
-        )
-        which = min(which, len(self.volumes) - 1)
-        volume = self.volumes[which]
-        start = self._origin(volume, generator)
+        if self._drawn:
+            which, start = self._drawn[int(torch.randint(len(self._drawn), (), generator=generator))]
+        else:
+            which = int(
+                np.searchsorted(
+                    self._borders, torch.rand((), generator=generator, dtype=torch.float64).item()
+                )
+            )
+            which = min(which, len(self.volumes) - 1)
+            start = self._origin(which, generator)
         flips = tuple(axis for axis in range(3) if torch.rand((), generator=generator).item() < 0.5)
+        return self._cut(which, start, flips)
+
+    def held_out(self) -> Iterator[Patch]:
+        """The patches that `draw` never gives, as they lie in the volumes."""
+        return (self._cut(which, start, ()) for which, start in self._held)
+
+    def _cut(self, which: int, start: Sequence[int], flips: tuple[int, ...]) -> Patch:
+        volume = self.volumes[which]
 
         def crop(data: NDArray[Any]) -> Tensor:
             block = volume.normalization.apply(read_block(data, start, self.shape))
@@ -105,7 +124,25 @@ class PatchSampler:
         target = None if volume.target is None else crop(volume.target)
         return Patch(crop(volume.data), inside, which, flips, where, target)
 
-    def _origin(self, volume: TrainingVolume, generator: torch.Generator) -> list[int]:
+    def _shared_out(self, held_share: float) -> tuple[list[Place], list[Place]]:
+        """Places on a grid to draw from, and those held; both in the order of the grid."""
+        places = [
+            (which, list(start))
+            for which, volume in enumerate(self.volumes)
+            for start in product(
+                *(_grid(n, side) for n, side in zip(volume.data.shape, self.shape, strict=True))
+            )
+        ]
+        places = [p for p in places if self._in_mask(*p)] or places
+        count = min(round(held_share * len(places)), len(places) - 1)
+        held = set(np.random.default_rng(0).permutation(len(places))[:count].tolist())
+        return (
+            [p for i, p in enumerate(places) if i not in held],
+            [p for i, p in enumerate(places) if i in held],
+        )
+
+    def _origin(self, which: int, generator: torch.Generator) -> list[int]:
+        volume = self.volumes[which]
         for _ in range(MASK_TRIES if volume.mask is not None else 1):
             start = []
             for side, length in zip(self.shape, volume.data.shape, strict=True):
@@ -113,10 +150,23 @@ class PatchSampler:
                 room = max(length - side, 0)
                 offset = int(torch.randint(room + 1, (), generator=generator))
                 start.append(offset if length >= side else (length - side) // 2)
-            centre = [
-                min(max(s + n // 2, 0), m - 1)
-                for s, n, m in zip(start, self.shape, volume.data.shape, strict=True)
-            ]
-            if volume.mask is None or volume.mask[tuple(centre)]:
+            if self._in_mask(which, start):
                 break
         return start
+
+    def _in_mask(self, which: int, start: Sequence[int]) -> bool:
+        """Whether the patch at `start` is centred inside the specimen mask, if there is one."""
+        mask = self.volumes[which].mask
+        centre = tuple(
+            min(max(s + n // 2, 0), m - 1)
+            for s, n, m in zip(start, self.shape, self.volumes[which].data.shape, strict=True)
+        )
+        return mask is None or bool(mask[centre])
+
+
+def _grid(length: int, side: int) -> list[int]:
+    """Starts of patches side by side along an axis, spread over it; a single one is centred."""
+    count = max(1, length // side)
+    if count == 1:
+        return [(length - side) // 2]
+    return [round(i * (length - side) / (count - 1)) for i in range(count)]

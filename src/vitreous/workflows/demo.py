@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
 from vitreous.core import Progress, Volume
-from vitreous.io import open_volume, write_text_atomic, write_volume
-from vitreous.report import DenoiseEvidence, render_denoise_report, slices_for_display
+from vitreous.io import write_volume
 from vitreous.simulate import TiltGeometry, make_phantom, reconstructed_noise
 from vitreous.workflows.denoise import DenoiseSettings
 from vitreous.workflows.denoise_files import DenoiseOutcome, DenoiseRequest, denoise_file
-from vitreous.workflows.evidence import reference_evidence
-from vitreous.workflows.run_directory import RunDirectory
 
 SIDE = 112
 PARTICLES = 160
@@ -37,20 +33,10 @@ def run_demo(folder: Path, *, seed: int, device: str, progress: Progress) -> Den
         )
     progress.note(f"a phantom of {SIDE}³ voxels, noise {NOISE_OVER_SIGNAL:g} times as strong as the signal")
     settings = DenoiseSettings(seed=seed, device=device)
-    request = DenoiseRequest(paths["noisy"], paths["denoised"], folder, settings, overwrite=True)
-    outcome = denoise_file(request, progress)
-    denoised = open_volume(paths["denoised"])
-    noisy_volume = open_volume(paths["noisy"])
-    scores, fsc = reference_evidence(noisy_volume, np.asarray(denoised.data), truth)
-    slices = slices_for_display(noisy_volume.data, denoised.data, truth)
-    evidence = replace(
-        DenoiseEvidence.load(folder), title="Demonstration on a phantom", scores=scores, fsc=fsc, **slices
+    request = DenoiseRequest(
+        paths["noisy"], paths["denoised"], folder, settings, reference=paths["truth"], overwrite=True
     )
-    evidence.save(folder)
-    write_text_atomic(outcome.report, render_denoise_report(evidence))
-    facts = {**outcome.facts, "scores": scores}
-    RunDirectory(folder).write(facts)
-    return replace(outcome, facts=facts)
+    return denoise_file(request, progress)
 
 
 def phantom_tomogram(seed: int) -> tuple[np.ndarray, np.ndarray]:

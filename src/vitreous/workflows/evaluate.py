@@ -6,11 +6,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from vitreous.core import InputError, Volume
 from vitreous.io import open_volume
-from vitreous.metrics import fourier_shell_correlation, fsc_resolution
-from vitreous.workflows.evidence import scores_against
+from vitreous.metrics import correlation, fourier_shell_correlation, fsc_resolution, psnr, ssim
 
 
 def evaluate_denoised(volume: Path, reference: Path, noisy: Path | None = None) -> dict[str, float]:
@@ -51,10 +51,24 @@ def open_pair(first: Path, second: Path, voxel_size: float | None = None) -> tup
         text = f"its size {volumes[1].shape} (z, y, x) differs from {volumes[0].shape} of {first}"
         raise InputError(text, path=second, remedy="compare volumes of one size")
     for volume in volumes:
-        if not np.isfinite(volume.data).all():
-            raise InputError(
-                "some voxels are NaN or infinite", path=volume.path, remedy="give finite volumes"
-            )
-        if volume.data.min() == volume.data.max():
-            raise InputError("all its voxels are equal", path=volume.path, remedy="check the file")
+        check_comparable(volume)
     return volumes[0], volumes[1]
+
+
+def check_comparable(volume: Volume) -> None:
+    """Raise InputError for a volume that nothing can be compared with."""
+    if not np.isfinite(volume.data).all():
+        raise InputError("some voxels are NaN or infinite", path=volume.path, remedy="give finite volumes")
+    if volume.data.min() == volume.data.max():
+        raise InputError("all its voxels are equal", path=volume.path, remedy="check the file")
+
+
+def scores_against(data: NDArray[Any], reference: NDArray[Any]) -> dict[str, float]:
+    """PSNR, SSIM and correlation, with the range of the reference as `data_range`."""
+    span = float(np.ptp(reference))
+    return {
+        "psnr": psnr(data, reference, data_range=span),
+        "ssim": ssim(data, reference, data_range=span),
+        "cc": correlation(data, reference),
+        "data_range": span,
+    }

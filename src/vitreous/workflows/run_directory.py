@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import platform
-import shlex
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -16,7 +15,7 @@ import torch
 
 import vitreous
 from vitreous.core import InputError
-from vitreous.io import write_text_atomic
+from vitreous.io import faults_in_words, write_text_atomic
 
 try:
     import fcntl
@@ -68,7 +67,6 @@ class RunDirectory:
 
     def write(self, facts: Mapping[str, Any]) -> None:
         """Replace `run.json`, complete or not at all."""
-        self.path.mkdir(parents=True, exist_ok=True)
         write_text_atomic(
             self.path / "run.json", json.dumps({"schema": RUN_SCHEMA, **facts}, indent=2) + "\n"
         )
@@ -82,8 +80,11 @@ class RunDirectory:
         InputError
             If another process is at work here.
         """
-        self.path.mkdir(parents=True, exist_ok=True)
-        with (self.path / ".lock").open("w") as file:
+        lock = self.path / ".lock"
+        with faults_in_words(lock):
+            self.path.mkdir(parents=True, exist_ok=True)
+            file = lock.open("w")
+        with file:
             if fcntl is not None:
                 try:
                     fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -111,8 +112,3 @@ class RunDirectory:
 def versions() -> dict[str, str]:
     """Versions that a result depends on."""
     return {"vitreous": vitreous.__version__, "torch": torch.__version__, "python": platform.python_version()}
-
-
-def shell_command(words: list[str]) -> str:
-    """A command line that can be pasted into a shell."""
-    return shlex.join(words)

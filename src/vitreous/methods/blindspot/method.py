@@ -9,38 +9,29 @@ import torch
 from torch import Tensor, nn
 
 from vitreous.filters import bilateral
-from vitreous.inference.predict import Predictor
 from vitreous.losses import edge_maps, masked_mean_square, total_variation
 from vitreous.methods.blindspot.network import BlindSpotConfig, build_network
-from vitreous.methods.method import PreparedVolume, batch_of, mirror_mean, placed
+from vitreous.methods.method import PreparedVolume, VolumeIndependent, batch_of, placed
 from vitreous.networks.unet3d import unet_bytes_per_voxel
-from vitreous.training import PatchSampler, TrainingVolume
+from vitreous.training import Patch, PatchSampler, TrainingVolume
 
 MAD_TO_SIGMA = 1.4826
 
 
-class BlindSpot:
+class BlindSpot(VolumeIndependent[BlindSpotConfig]):
     """Train a J-invariant network to predict the very volume it sees (volume-shuffle eqs 7–11).
 
     Right for noise that is independent between voxels. Reconstructed noise is not: there the
     network predicts the noise from its neighbours, and the noise model is the better choice.
-
-    Parameters
-    ----------
-    config
-        Settings.
-    precision
-        "float32" or "bfloat16", for prediction.
     """
 
     name: ClassVar[str] = "blindspot"
-    stages: int = 1
+    config_type = BlindSpotConfig
 
     def __init__(self, config: BlindSpotConfig | None = None, *, precision: str = "float32") -> None:
-        self.config: BlindSpotConfig = config or BlindSpotConfig()
-        self.precision = precision
+        super().__init__(config, precision=precision)
         # The paper's attention pools over its whole input: it must see blocks of the training size.
-        self.tile: int | None = None if self.config.backbone == "unet" else self.config.patch_side
+        self.tile = None if self.config.backbone == "unet" else self.config.patch_side
 
     @property
     def bytes_per_voxel(self) -> float:
@@ -48,30 +39,16 @@ class BlindSpot:
         unet = self.config.backbone == "unet"
         return unet_bytes_per_voxel(self.config.width) if unet else 64.0 * self.config.widths[0]
 
-    def prepare(self, volume: TrainingVolume) -> PreparedVolume:
-        """Nothing to find out."""
-        return PreparedVolume(volume)
-
-    def adapted(self, volumes: Sequence[PreparedVolume]) -> BlindSpot:
-        """The method itself: nothing depends on the volumes."""
-        return self
-
     def build_network(self, seed: int) -> nn.Module:
         """The network of the configuration."""
         torch.manual_seed(seed)
         return build_network(self.config)
 
     def objective(
-        self, network: nn.Module, volumes: Sequence[PreparedVolume], device: torch.device, stage: int
+        self, network: nn.Module, volumes: Sequence[PreparedVolume], device: torch.device
     ) -> BlindSpotObjective:
         """Self-prediction on random patches of all volumes."""
         return BlindSpotObjective(placed(network, device), [v.volume for v in volumes], self.config, device)
-
-    def predictor(
-        self, network: nn.Module, volume: PreparedVolume, device: torch.device, seed: int
-    ) -> Predictor:
-        """Mean over the eight mirror images."""
-        return mirror_mean(network, device, self.precision)
 
 
 class BlindSpotObjective:
@@ -85,15 +62,22 @@ class BlindSpotObjective:
         device: torch.device,
     ) -> None:
         self.network, self.config, self.device = network, config, device
-        self.sampler = PatchSampler(volumes, config.patch_side)
+        self.sampler = PatchSampler(volumes, config.patch_side, config.validation_share)
 
     def loss(self, generator: torch.Generator) -> tuple[Tensor, str]:
         """Draw a batch and compare it with what its surroundings say of it."""
         patches = [self.sampler.draw(generator) for _ in range(self.config.batch)]
+        return self._loss_of(patches), " and ".join(p.where for p in patches)
+
+    def validation_loss(self) -> float | None:
+        """Mean loss over the patches held out, if any are."""
+        losses = [float(self._loss_of([patch])) for patch in self.sampler.held_out()]
+        return sum(losses) / len(losses) if losses else None
+
+    def _loss_of(self, patches: Sequence[Patch]) -> Tensor:
         noisy = batch_of([p.values for p in patches], self.device)
         inside = batch_of([p.inside for p in patches], self.device)
-        total = blind_spot_loss(self.network(noisy).float(), noisy, inside, self.config)
-        return total, " and ".join(p.where for p in patches)
+        return blind_spot_loss(self.network(noisy).float(), noisy, inside, self.config)
 
 
 def blind_spot_loss(prediction: Tensor, noisy: Tensor, inside: Tensor, config: BlindSpotConfig) -> Tensor:

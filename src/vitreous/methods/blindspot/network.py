@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal, Self
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, PositiveFloat, PositiveInt
 from torch import nn
 
 from vitreous.methods.method import LearnedConfig
@@ -31,25 +31,27 @@ class BlindSpotConfig(LearnedConfig):
 
     `backbone` is "unet" (a U-Net on each phase lattice), "volume-shuffle" (the paper's network in
     lattice form) or "volume-shuffle-dilated" (the same as the paper writes it, for comparison).
+    `validation_share` of the patches are held out and show whether the network learns the noise by heart.
     """
 
     backbone: Literal["unet", "volume-shuffle", "volume-shuffle-dilated"] = "unet"
-    levels: int = 1
-    steps: int = 600
-    widths: tuple[int, ...] = (24, 48, 96)
-    blocks: int = 2
-    patch_side: int = 60
-    batch: int = 1
+    levels: NonNegativeInt = 1
+    steps: PositiveInt = 600
+    widths: tuple[PositiveInt, ...] = (24, 48, 96)
+    blocks: PositiveInt = 2
+    patch_side: PositiveInt = 60
+    batch: PositiveInt = 1
     losses: LossWeights = LossWeights()
-    guidance_sigma: float = 1.0
+    guidance_sigma: PositiveFloat = 1.0
     bilateral_range_factor: float = 2.5
+    validation_share: float = Field(0.0, ge=0, lt=1)
 
     @classmethod
     def paper(cls) -> Self:
         """The paper's network, losses and optimizer (widths and blocks from the authors' later code).
 
-        Steps stand for its 15 epochs over a volume's patches, none of which is held out, as nothing is
-        selected by them; TV is a mean, and the bilateral range is
+        Steps stand for its 15 epochs over a volume's patches. A fifth of them is held out for the
+        validation curve; nothing is selected by it. TV is a mean, and the bilateral range is
         2.5 times the robust noise deviation, as fixed values do nothing on standardized data.
         """
         return cls(
@@ -60,6 +62,7 @@ class BlindSpotConfig(LearnedConfig):
             betas=(0.5, 0.999),
             schedule="constant",
             losses=LossWeights(reconstruction=0.8, guidance=0.5, edge=0.05, total_variation=0.01),
+            validation_share=0.2,
         )
 
 

@@ -10,6 +10,10 @@ from numpy.typing import NDArray
 
 from vitreous import filters
 
+BLOCK_BYTES = 12.0  # a block, its filtered copy, and which voxels are finite; measured
+FOURIER_BYTES = 40.0  # the same with a mirrored volume, its complex transform and their product; measured
+GAUSSIAN_TRUNCATE = 4.0  # scipy's kernel ends at this many standard deviations
+
 Array = NDArray[np.float32]
 
 
@@ -18,7 +22,13 @@ class Gaussian:
     """Gaussian smoothing; `sigma` in voxels."""
 
     name: ClassVar[str] = "gaussian"
+    bytes_per_voxel: ClassVar[float] = BLOCK_BYTES
     sigma: float = 1.0
+
+    @property
+    def reach(self) -> int:
+        """Radius of the kernel."""
+        return int(GAUSSIAN_TRUNCATE * self.sigma + 0.5)
 
     def denoise(self, data: NDArray[Any], spacing_angstrom: float | None) -> Array:
         """Filtered copy of (z, y, x) grey values."""
@@ -30,6 +40,8 @@ class Lowpass:
     """Low-pass with a cosine edge at `resolution_angstrom`, or a quarter cycle per voxel without spacing."""
 
     name: ClassVar[str] = "lowpass"
+    bytes_per_voxel: ClassVar[float] = FOURIER_BYTES
+    reach: ClassVar[None] = None
     resolution_angstrom: float = 40.0
 
     def denoise(self, data: NDArray[Any], spacing_angstrom: float | None) -> Array:
@@ -43,7 +55,13 @@ class Median:
     """Median over a cube of `size` voxels."""
 
     name: ClassVar[str] = "median"
+    bytes_per_voxel: ClassVar[float] = BLOCK_BYTES
     size: int = 3
+
+    @property
+    def reach(self) -> int:
+        """Half the cube."""
+        return self.size // 2
 
     def denoise(self, data: NDArray[Any], spacing_angstrom: float | None) -> Array:
         """Filtered copy of (z, y, x) grey values."""

@@ -6,18 +6,13 @@ from collections.abc import Sequence
 from typing import ClassVar
 
 import torch
+from pydantic import NonNegativeInt, PositiveInt
 from torch import Tensor, nn
 
-from vitreous.inference.predict import Predictor
+from vitreous.fourier import patch_spectra, symmetrize
 from vitreous.losses import masked_mean_square
-from vitreous.methods.method import (
-    LearnedConfig,
-    PreparedVolume,
-    batch_of,
-    binned,
-    mirror_mean,
-    placed,
-)
+from vitreous.methods.method import LearnedConfig, PreparedVolume, VolumeIndependent, batch_of, binned, placed
+from vitreous.methods.noise_model.spectrum import PATCH_SIDE, patch_starts
 from vitreous.networks import UNet3d
 from vitreous.networks.unet3d import unet_bytes_per_voxel
 from vitreous.training import PatchSampler, TrainingVolume
@@ -30,32 +25,20 @@ class PairConfig(LearnedConfig):
     target is the truth (supervised). `binning`: work on volumes Fourier-binned by this factor.
     """
 
-    levels: int = 2
+    levels: NonNegativeInt = 2
     symmetric: bool = True
-    binning: int = 1
+    binning: PositiveInt = 1
 
 
-class Noise2Noise:
+class Noise2Noise(VolumeIndependent[PairConfig]):
     """Train a U-Net from one half tomogram to the other; the prediction is of one volume.
 
     The halves must differ in noise only. Halves split by frames do; halves split by tilts sample
     different planes of Fourier space, so part of their difference is signal.
-
-    Parameters
-    ----------
-    config
-        Settings.
-    precision
-        "float32" or "bfloat16", for prediction.
     """
 
     name: ClassVar[str] = "n2n"
-    stages: int = 1
-    tile: int | None = None
-
-    def __init__(self, config: PairConfig | None = None, *, precision: str = "float32") -> None:
-        self.config: PairConfig = config or PairConfig()
-        self.precision = precision
+    config_type = PairConfig
 
     @property
     def bytes_per_voxel(self) -> float:
@@ -63,16 +46,13 @@ class Noise2Noise:
         return unet_bytes_per_voxel(self.config.width)
 
     def prepare(self, volume: TrainingVolume) -> PreparedVolume:
-        """Bin both members if the configuration says so."""
-        if self.config.binning == 1:
-            return PreparedVolume(volume)
-        return PreparedVolume(
-            volume, binning=self.config.binning, working=binned(volume, self.config.binning)
+        """Bin both members if the configuration says so; with two noisy ones, the noise of their mean."""
+        binning = self.config.binning
+        spectrum = (
+            pair_noise_spectrum(volume) if self.config.symmetric and volume.target is not None else None
         )
-
-    def adapted(self, volumes: Sequence[PreparedVolume]) -> Noise2Noise:
-        """The method itself: nothing depends on the volumes."""
-        return self
+        working = None if binning == 1 else binned(volume, binning)
+        return PreparedVolume(volume, spectrum, binning=binning, working=working)
 
     def build_network(self, seed: int) -> nn.Module:
         """A U-Net, the same as the noise model's."""
@@ -80,18 +60,36 @@ class Noise2Noise:
         return UNet3d(width=self.config.width, levels=self.config.levels)
 
     def objective(
-        self, network: nn.Module, volumes: Sequence[PreparedVolume], device: torch.device, stage: int
+        self, network: nn.Module, volumes: Sequence[PreparedVolume], device: torch.device
     ) -> PairObjective:
         """Pairs from all volumes, each of which must have a target."""
         return PairObjective(
             placed(network, device), [v.network_volume for v in volumes], self.config, device
         )
 
-    def predictor(
-        self, network: nn.Module, volume: PreparedVolume, device: torch.device, seed: int
-    ) -> Predictor:
-        """Mean over the eight mirror images."""
-        return mirror_mean(network, device, self.precision)
+
+def pair_noise_spectrum(volume: TrainingVolume) -> Tensor:
+    """Noise spectrum of the mean of two volumes that differ in noise alone: |E - O|²/4.
+
+    Parameters
+    ----------
+    volume
+        One of the two, with the other as its target.
+
+    Returns
+    -------
+    S(k), (z, y, x) in FFT order, in units of the variance that the volume is standardized by.
+    """
+    if volume.target is None:
+        raise ValueError("the volume has no partner")
+    data, target, apply = volume.data, volume.target, volume.normalization.apply
+    shape = tuple(min(PATCH_SIDE, side - side % 2) for side in data.shape)
+    cuts = (
+        tuple(slice(s, s + n) for s, n in zip(start, shape, strict=True))
+        for start in patch_starts(data.shape, shape, volume.mask)
+    )
+    differences = (torch.from_numpy((apply(data[c]) - apply(target[c])) / 2) for c in cuts)
+    return symmetrize(patch_spectra(differences).mean(0))
 
 
 class PairObjective:

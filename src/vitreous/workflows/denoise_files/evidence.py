@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import torch
@@ -10,13 +11,19 @@ from numpy.typing import NDArray
 
 from vitreous.core import Volume
 from vitreous.methods.noise_model import check_residual
-from vitreous.metrics import correlation, fourier_shell_correlation, psnr, ssim
+from vitreous.metrics import fourier_shell_correlation
 from vitreous.report import DenoiseEvidence, LossCurve, NoiseCurve, slices_for_display, xz_power_spectrum
-from vitreous.workflows.denoise import Denoised
+from vitreous.training import TrainingRecord
+from vitreous.workflows.denoise import Denoised, Source
+from vitreous.workflows.denoise_files.request import DenoiseRequest
+from vitreous.workflows.evaluate import scores_against
 
-if TYPE_CHECKING:
-    from vitreous.workflows.denoise_files import DenoiseRequest
-
+HALVES = {
+    "frames": "split by frames: their difference is noise alone",
+    "tilts": "split by tilts: their difference holds signal too, so no noise estimate is made from it",
+    "unknown": "taken to be split by frames, which their names do not say; split by tilts, their difference "
+    "would hold signal too, and the noise estimate would be too high",
+}
 CITATIONS = {
     "noise-model": "Pang et al. (2021), Recorrupted-to-Recorrupted: unsupervised denoising.",
     "blindspot": "Liu et al., J-invariant volume shuffle for self-supervised tomogram denoising.",
@@ -25,24 +32,21 @@ CITATIONS = {
 
 
 def denoise_evidence(
-    volume: Volume,
-    result: Denoised,
-    request: DenoiseRequest,
-    warnings: tuple[str, ...],
-    reference: NDArray[np.float32] | None = None,
+    source: Source, result: Denoised, request: DenoiseRequest, warnings: tuple[str, ...]
 ) -> DenoiseEvidence:
     """Everything the report of one denoised file shows, residual check included.
 
-    `reference` is the ground truth of a simulated volume; with it come scores and FSC.
+    With the truth of a simulated volume, `source.reference`, come scores and FSC.
     """
+    volume = source.volume
+    reference = None if source.reference is None else source.reference.data
     after = -result.data if request.settings.invert else result.data
-    curve, check, check_warning = residual_evidence(volume, result, after)
+    spectrum = noise_spectrum(source, result)
+    curve, check, check_warning = residual_evidence(source, result, after, spectrum)
     scores, fsc = reference_evidence(volume, after, reference)
-    losses = result.model.record.losses if result.model and result.model.record else ()
-    spectrum = result.prepared.noise_spectrum if result.prepared else None
     return DenoiseEvidence(
         title=f"Denoised: {request.input.name}",
-        summary=summary_of(volume, result, request),
+        summary=summary_of(source, result, request),
         warnings=(*warnings, *check_warning),
         voxel_spacing_angstrom=volume.voxel_spacing_angstrom,
         spectrum_before=xz_power_spectrum(volume.data),
@@ -50,7 +54,7 @@ def denoise_evidence(
         noise_spectrum_image=None if spectrum is None else noise_image(spectrum, result),
         noise_curve=curve,
         residual_check=check,
-        loss=LossCurve(np.arange(1, len(losses) + 1), np.array(losses)) if losses else None,
+        loss=loss_curve(result.model.record) if result.model and result.model.record else None,
         scores=scores,
         fsc=fsc,
         replay_command=request.command(),
@@ -59,8 +63,20 @@ def denoise_evidence(
     )
 
 
-def summary_of(volume: Volume, result: Denoised, request: DenoiseRequest) -> dict[str, str]:
+def loss_curve(record: TrainingRecord) -> LossCurve | None:
+    """Training and, if something was held out, validation loss; None for a model trained elsewhere."""
+    if not record.losses:
+        return None
+    curve = LossCurve(np.arange(1, len(record.losses) + 1), np.array(record.losses))
+    if not record.validation:
+        return curve
+    steps, values = (np.array(column) for column in zip(*record.validation, strict=True))
+    return replace(curve, validation_steps=steps, validation_values=values)
+
+
+def summary_of(source: Source, result: Denoised, request: DenoiseRequest) -> dict[str, str]:
     """What was run on what, in the order shown."""
+    volume = source.volume
     spacing = volume.voxel_spacing_angstrom
     facts = {
         "input": str(request.input),
@@ -69,6 +85,10 @@ def summary_of(volume: Volume, result: Denoised, request: DenoiseRequest) -> dic
         "voxel spacing": "unknown" if spacing is None else " × ".join(f"{s:.4g}" for s in spacing) + " Å",
         "method": f"{result.method} ({result.reason})",
     }
+    if result.method == "n2n" and source.even is not None:
+        facts["halves"] = (
+            f"{source.even.path} and {source.odd.path if source.odd else None}; {HALVES[source.split]}"
+        )
     if request.settings.invert:
         facts["contrast"] = "inverted in the output, not in the pictures"
     if result.prepared:
@@ -80,22 +100,43 @@ def summary_of(volume: Volume, result: Denoised, request: DenoiseRequest) -> dic
     return facts
 
 
+def noise_spectrum(source: Source, result: Denoised) -> torch.Tensor | None:
+    """The noise spectrum of a result, unless it was read off halves whose difference holds signal."""
+    if result.prepared is None or (result.prepared.volume.target is not None and source.split == "tilts"):
+        return None
+    return result.prepared.noise_spectrum
+
+
 def residual_evidence(
-    volume: Volume, result: Denoised, after: NDArray[np.float32]
+    source: Source, result: Denoised, after: NDArray[np.float32], spectrum: torch.Tensor | None
 ) -> tuple[NoiseCurve | None, dict[str, float | str | bool] | None, tuple[str, ...]]:
     """Noise curve, verdict and warnings of a method that has a noise spectrum."""
-    if result.prepared is None or result.prepared.noise_spectrum is None:
+    if result.prepared is None or spectrum is None:
         return None, None, ()
-    check = check_residual(
-        volume.data, after, result.prepared.volume.normalization, result.prepared.noise_spectrum
-    )
+    volume = result.prepared.volume
+    before: Any = volume.data if volume.target is None else MeanOfHalves(volume.data, volume.target)
+    check = check_residual(before, after, volume.normalization, spectrum)
     curve = NoiseCurve(check.frequency, check.estimate, check.total, check.residual, check.expected)
+    message = check.message
+    if volume.target is not None:
+        message += f" The estimate is the power of half the difference of the halves, {HALVES[source.split]}."
     verdict: dict[str, float | str | bool] = {
         "agrees": check.agrees,
         "removed power / expected power": check.ratio,
-        "message": check.message,
+        "message": message,
     }
-    return curve, verdict, () if check.agrees else (check.message,)
+    return curve, verdict, () if check.agrees else (message,)
+
+
+class MeanOfHalves:
+    """The mean of two volumes, of which only what is asked for is computed."""
+
+    def __init__(self, even: NDArray[Any], odd: NDArray[Any]) -> None:
+        self.even, self.odd, self.shape = even, odd, even.shape
+
+    def __getitem__(self, index: Any) -> NDArray[np.float32]:
+        first, second = (np.asarray(half[index], np.float32) for half in (self.even, self.odd))
+        return (first + second) / np.float32(2)
 
 
 def noise_image(spectrum: torch.Tensor, result: Denoised) -> NDArray[np.float32]:
@@ -108,7 +149,7 @@ def noise_image(spectrum: torch.Tensor, result: Denoised) -> NDArray[np.float32]
 
 
 def reference_evidence(
-    volume: Volume, after: NDArray[np.float32], reference: NDArray[np.float32] | None
+    volume: Volume, after: NDArray[np.float32], reference: NDArray[Any] | None
 ) -> tuple[dict[str, dict[str, float]], dict[str, Any]]:
     """Scores and FSC of the input and the result against the truth."""
     if reference is None:
@@ -119,14 +160,3 @@ def reference_evidence(
         fsc[label] = fourier_shell_correlation(data, reference)
     scores["denoised"]["delta_psnr"] = scores["denoised"]["psnr"] - scores["noisy"]["psnr"]
     return scores, fsc
-
-
-def scores_against(data: NDArray[Any], reference: NDArray[Any]) -> dict[str, float]:
-    """PSNR, SSIM and correlation, with the range of the reference as `data_range`."""
-    span = float(np.ptp(reference))
-    return {
-        "psnr": psnr(data, reference, data_range=span),
-        "ssim": ssim(data, reference, data_range=span),
-        "cc": correlation(data, reference),
-        "data_range": span,
-    }

@@ -1,0 +1,112 @@
+"""The configuration of a method: its defaults, one it knows by name, or a TOML file; and as such a file."""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from vitreous.core import InputError
+from vitreous.methods import LEARNED, LearnedConfig
+from vitreous.workflows.denoise.values import DenoiseSettings
+
+PRESETS = ("paper",)
+
+
+def is_preset(config: str) -> bool:
+    """Whether a configuration is known by this name; all others are files."""
+    return config in PRESETS
+
+
+def check_config(settings: DenoiseSettings) -> None:
+    """Raise InputError if there is nothing that a configuration could be of."""
+    if settings.config is not None and settings.model is not None:
+        raise InputError("--config and --model exclude each other", remedy="a saved model has its own")
+
+
+def method_of_file(settings: DenoiseSettings) -> str | None:
+    """The method that a configuration file names, if any."""
+    if settings.config is None or is_preset(settings.config):
+        return None
+    method = read_table(Path(settings.config)).get("method")
+    return None if method is None else str(method)
+
+
+def chosen_config(method: str, settings: DenoiseSettings) -> LearnedConfig:
+    """The configuration of a learned method; a number of steps in the settings goes before its own.
+
+    Raises
+    ------
+    InputError
+        If there is none of that name, or the file does not describe one of this method.
+    """
+    config_type = LEARNED[method][1]
+    if settings.config is None:
+        config = config_type()
+    elif is_preset(settings.config):
+        preset = getattr(config_type, settings.config, None)
+        if preset is None:
+            able = ", ".join(name for name, (_, kind) in LEARNED.items() if hasattr(kind, settings.config))
+            text = f"{method} has no configuration {settings.config}"
+            raise InputError(text, remedy=f"--method {able} has one")
+        config = preset()
+    else:
+        config = config_of_file(method, Path(settings.config))
+    return config if settings.steps is None else config.model_copy(update={"steps": settings.steps})
+
+
+def config_of_file(method: str, path: Path) -> LearnedConfig:
+    """What a TOML file says about the configuration of `method`."""
+    table = read_table(path)
+    named = table.pop("method", method)
+    if named != method:
+        raise InputError(f"is a configuration of {named}, not of {method}", path=path)
+    try:
+        return LEARNED[method][1](**table)
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(map(str, first["loc"]))
+        text = f"{place}: {first['msg'].lower()}"
+        remedy = f"see vitreous denoise --method {method} --print-config"
+        raise InputError(text, path=path, remedy=remedy) from error
+
+
+def read_table(path: Path) -> dict[str, Any]:
+    """The contents of a TOML file."""
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        text = f"cannot be read ({error.strerror})"
+        raise InputError(text, path=path, remedy=f"name a TOML file or {', '.join(PRESETS)}") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise InputError(f"is no TOML ({error})", path=path, remedy="correct it") from error
+
+
+def as_toml(method: str, config: LearnedConfig) -> str:
+    """A configuration as a file that `--config` reads; what is left to the volume (None) is left out.
+
+    Examples
+    --------
+    >>> from vitreous.methods import LearnedConfig
+    >>> print(as_toml("n2n", LearnedConfig()).splitlines()[0])
+    method = "n2n"
+    """
+    plain = {"method": method, **config.model_dump(mode="json", exclude_none=True)}
+    tables = {key: value for key, value in plain.items() if isinstance(value, dict)}
+    # Numbers, strings, booleans and lists of them are written alike in JSON and TOML.
+    lines = [f"{key} = {json.dumps(value)}" for key, value in plain.items() if key not in tables]
+    for name, table in tables.items():
+        lines += ["", f"[{name}]", *(f"{key} = {json.dumps(value)}" for key, value in table.items())]
+    return "\n".join(lines) + "\n"
+
+
+def config_text(settings: DenoiseSettings, *, halves: bool = False) -> str:
+    """The configuration that these settings lead to, as TOML; `halves`: even and odd tomograms are given."""
+    default = "n2n" if halves else "noise-model"
+    asked = settings.method if settings.method != "auto" else method_of_file(settings) or default
+    if asked not in LEARNED:
+        raise InputError(f"--method {asked} has no configuration", remedy=f"use one of {', '.join(LEARNED)}")
+    return as_toml(asked, chosen_config(asked, settings))

@@ -1,0 +1,168 @@
+"""A method with its network: made, loaded, trained, applied."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from vitreous.core import InputError, Progress
+from vitreous.inference import ComputeDevice, MemoryPlan, choose_device, predict_tiled, unbin_volume
+from vitreous.inference.predict import is_out_of_memory
+from vitreous.methods import LEARNED, PreparedVolume
+from vitreous.training import (
+    CheckpointStore,
+    TrainingRecord,
+    TrainingVolume,
+    load_model,
+    steps_within,
+    train,
+)
+from vitreous.workflows.denoise.config import chosen_config
+from vitreous.workflows.denoise.values import DenoiseSettings, Source, TrainedModel
+
+
+def new_model(name: str, settings: DenoiseSettings) -> TrainedModel:
+    """An untrained model of a method, or a saved one if the settings name it."""
+    compute = choose_device(settings.device)
+    if settings.model is not None:
+        return saved_model(settings.model, compute, settings.steps)
+    config = chosen_config(name, settings)
+    method = LEARNED[name][0](config, precision=compute.precision)  # type: ignore[arg-type]
+    network: Any = method.build_network(settings.seed)
+    if config.patch_side % network.stride:
+        text = f"patches of {config.patch_side} voxels do not suit the network"
+        raise InputError(text, path=settings.config, remedy=f"choose a multiple of {network.stride}")
+    return TrainedModel(method, network, compute)
+
+
+def saved_model(folder: Path, compute: ComputeDevice, steps: int | None = None) -> TrainedModel:
+    """The trained model of an earlier run."""
+    description, tensors = load_model(folder)
+    try:
+        method_type, config_type = LEARNED[description["method"]]
+        config = config_type(**description["config"])
+        method = method_type(config, precision=compute.precision)  # type: ignore[arg-type]
+        network = method.build_network(0)
+        network.load_state_dict(tensors)
+    except (KeyError, TypeError, ValueError, RuntimeError) as error:
+        text = "the saved model is of another kind than this version reads"
+        raise InputError(text, path=folder, remedy="train it again") from error
+    if steps is not None:
+        raise InputError(
+            "--steps and --model exclude each other", remedy="a saved model is not trained again"
+        )
+    return TrainedModel(method, network, compute, TrainingRecord((), 0.0, 0))
+
+
+def prepared_model(
+    model: TrainedModel, volumes: Sequence[TrainingVolume], seed: int
+) -> tuple[TrainedModel, list[PreparedVolume]]:
+    """A model whose settings are fixed for these volumes, and the volumes prepared for it.
+
+    Where the volumes ask for a network of another width, a new one is initialized from `seed`.
+    """
+    prepared = [model.method.prepare(v) for v in volumes]
+    method = model.method.adapted(prepared)
+    if any(p.binning != prepared[0].binning for p in prepared):
+        prepared = [method.prepare(v) for v in volumes]
+    if method.config.width == model.method.config.width:
+        return replace(model, method=method), prepared
+    return replace(model, method=method, network=method.build_network(seed)), prepared
+
+
+def fit(
+    model: TrainedModel,
+    volumes: Sequence[PreparedVolume],
+    settings: DenoiseSettings,
+    progress: Progress,
+    store: CheckpointStore | None = None,
+) -> TrainedModel:
+    """Train a model on prepared volumes.
+
+    A time budget becomes a number of steps, which a resumed training finds in `store` again: seed and
+    steps, not the clock, decide about the result.
+    """
+    try:
+        if settings.time_budget_seconds is not None:
+            model = within_budget(model, volumes, settings, progress, store)
+        method, compute = model.method, model.compute
+        objective = method.objective(model.network, volumes, compute.device)
+        training = method.config.training_settings(settings.seed, compute.device, compute.precision)
+        return replace(model, record=train(objective, training, progress, store))
+    except (MemoryError, RuntimeError) as error:
+        if not is_out_of_memory(error):
+            raise
+        raise InputError(
+            "there is not enough memory to train", remedy="close other programs or use a larger machine"
+        ) from error
+
+
+def within_budget(
+    model: TrainedModel,
+    volumes: Sequence[PreparedVolume],
+    settings: DenoiseSettings,
+    progress: Progress,
+    store: CheckpointStore | None,
+) -> TrainedModel:
+    """The model with the number of steps that the settings' time budget allows."""
+    method, compute = model.method, model.compute
+    steps = store.kept_steps() if store else None
+    if steps is None:
+        objective = method.objective(model.network, volumes, compute.device)
+        training = method.config.training_settings(settings.seed, compute.device, compute.precision)
+        steps = steps_within(settings.time_budget_seconds or 0, objective, training)
+        if store:
+            store.keep_steps(steps)
+    progress.note(f"{steps} steps fit into the time budget")
+    config: Any = method.config.model_copy(update={"steps": steps})
+    return replace(model, method=type(method)(config, precision=compute.precision))  # type: ignore[call-arg]
+
+
+def predict(
+    model: TrainedModel, prepared: PreparedVolume, plan: MemoryPlan, seed: int, progress: Progress
+) -> NDArray[np.float32]:
+    """Denoised grey values; with two halves the mean of both predictions."""
+    network: Any = model.network
+    predictor = model.method.predictor(model.network, prepared, model.compute.device, seed)
+    volume = prepared.network_volume
+    inputs = [volume.data] if volume.target is None else [volume.data, volume.target]
+    parts = (
+        predict_tiled(
+            predictor,
+            data,
+            volume.normalization,
+            tile=plan.tile,
+            margin=network.receptive_radius,
+            stride=network.stride,
+            progress=progress,
+        )
+        for data in inputs
+    )
+    total = next(parts)
+    for part in parts:
+        total += part
+    total /= np.float32(len(inputs))
+    if prepared.binning == 1:
+        return total
+    whole = unbin_volume(total, prepared.binning, prepared.volume.data.shape)
+    return prepared.volume.normalization.invert(whole)
+
+
+def model_description(model: TrainedModel, source: Source, settings: DenoiseSettings) -> dict[str, Any]:
+    """What `model.json` says beside the weights."""
+    volume = source.volume
+    return {
+        "method": model.method.name,
+        "config": model.method.config.model_dump(mode="json"),
+        "voxel_spacing_angstrom": volume.voxel_spacing_angstrom,
+        "inverted": settings.invert,
+        "seed": settings.seed,
+        "precision": model.compute.precision,
+        "torch": torch.__version__,
+    }
