@@ -116,7 +116,7 @@ def test_a_stopped_batch_goes_on(run, spawn, three, tmp_path, shared, end):
     process = spawn("denoise", *three, "-o", out, *options)
     waited = out / "shared-model" / "checkpoints" if shared else out / "b.run" / "checkpoints"
     limit = time.monotonic() + 20
-    while not any(waited.rglob("step_*")) and process.is_alive() and time.monotonic() < limit:
+    while not any(waited.glob("step_*")) and process.is_alive() and time.monotonic() < limit:
         time.sleep(0.005)
     os.kill(process.pid, end)
     process.join()
@@ -134,7 +134,7 @@ def test_a_stopped_overwriting_batch_goes_on_overwriting(run, spawn, three, tmp_
     out = tmp_path / "out"
     assert run("denoise", *three, "-o", out, "--method", "gaussian")[0] == 0
     process = spawn("denoise", *three, "-o", out, "--overwrite", "--steps", "20")
-    while not (any((out / "b.run").rglob("step_*")) or not process.is_alive()):
+    while not (any((out / "b.run").glob("step_*")) or not process.is_alive()):
         time.sleep(0.005)
     process.kill()
     process.join()

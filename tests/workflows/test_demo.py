@@ -27,7 +27,7 @@ def test_a_killed_one_is_resumed_with_its_scores(run, spawn, tmp_path):
     assert run("demo", "-o", tmp_path / "whole")[0] == 0
     folder = tmp_path / "killed"
     process = spawn("demo", "-o", folder)
-    wait_for(lambda: any((folder / "checkpoints").rglob("step_*")), process)
+    wait_for(lambda: any((folder / "checkpoints").glob("step_*")), process)
     process.kill()
     process.join()
     assert not (folder / "report.html").exists()
