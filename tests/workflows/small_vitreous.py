@@ -8,6 +8,7 @@ import os
 import signal
 import sys
 from functools import partial
+from pathlib import Path
 
 import torch
 
@@ -41,8 +42,7 @@ def shrink(setitem, setattribute):
         setitem(LEARNED, name, entry)
     setattribute(vitreous.training.loop, "CHECKPOINT_SECONDS", 0.0)
     setattribute(vitreous.training.loop, "SNAPSHOT_STEPS", 2)
-    setattribute(vitreous.workflows.demo, "SIDE", 48)
-    setattribute(vitreous.workflows.demo, "PARTICLES", 5)
+    setattribute(vitreous.workflows.demo, "PRESET", str(Path(__file__).with_name("small_demo.toml")))
 
 
 def call(words, log, deadly=None):
