@@ -15,7 +15,7 @@ from vitreous.core import measure_voxels
 from vitreous.fourier import frequency_radius, patch_spectra, shell_means, symmetrize
 from vitreous.fourier.spectrum import hann_window
 from vitreous.methods.noise_model import estimate_noise_spectrum
-from vitreous.simulate import make_phantom, reconstructed_noise, wedge_filtered, white_noise
+from vitreous.simulate import crowd, wedge_filtered, weighted_back_projection, white_noise
 
 TILTS = range(-60, 61, 3)
 EDGES = [0.02, 0.05, 0.08, 0.12, 0.18, 0.25, 0.32, 0.4, 0.5]
@@ -30,7 +30,9 @@ def unit(noise):
 KINDS = {
     "white": white_noise,
     "masked-white": lambda shape, rng: unit(wedge_filtered(white_noise(shape, rng), (-60, 60))),
-    "wbp": lambda shape, rng: reconstructed_noise(shape, TILTS, rng),
+    "wbp": lambda shape, rng: unit(
+        weighted_back_projection(white_noise((len(TILTS), *shape[1:]), rng), TILTS, shape[0])
+    ),
     "smoothed": lambda shape, rng: unit(
         ndi.gaussian_filter(wedge_filtered(white_noise(shape, rng), (-60, 60)), 0.7, mode="wrap")
     ),
@@ -64,14 +66,15 @@ def true_spectrum(kind, shape, volumes=3):
 
 
 @cache
-def specimen(shape, particles):
-    signal = wedge_filtered(make_phantom(shape, particles=particles, seed=1).density, (-60, 60))
+def specimen(shape, occupancy, seed=1):
+    """Particles and a membrane; with seed 1 it stands across the tilt axis, with others aslant."""
+    signal = wedge_filtered(crowd(shape, occupancy=occupancy, seed=seed, sheets=1).density, (-60, 60))
     return unit(signal - signal.mean())
 
 
-def noisy(kind, shape, particles, seed=5):
+def noisy(kind, shape, occupancy, seed=5):
     """Signal and noise of unit variance each."""
-    return specimen(shape, particles) + KINDS[kind](shape, np.random.default_rng(seed))
+    return specimen(shape, occupancy) + KINDS[kind](shape, np.random.default_rng(seed))
 
 
 def estimate(data, mask=None):
@@ -95,18 +98,18 @@ def naive(data):
 
 
 @pytest.mark.parametrize(
-    ("kind", "shape", "particles"),
+    ("kind", "shape", "occupancy"),
     [
-        ("white", (96, 96, 96), 60),
-        ("masked-white", (96, 96, 96), 60),
-        ("masked-white", (112, 112, 112), 3000),
-        ("wbp", (120, 120, 120), 60),
-        ("wbp", (112, 112, 112), 3000),
-        ("smoothed", (96, 96, 96), 60),
+        ("white", (96, 96, 96), 0.13),
+        ("masked-white", (96, 96, 96), 0.13),
+        ("masked-white", (112, 112, 112), 0.26),
+        ("wbp", (120, 120, 120), 0.065),
+        ("wbp", (112, 112, 112), 0.26),
+        ("smoothed", (96, 96, 96), 0.13),
     ],
 )
-def test_estimate_is_within_twenty_percent_of_the_truth_in_every_shell(kind, shape, particles):
-    found, power = estimate(noisy(kind, shape, particles))
+def test_estimate_is_within_twenty_percent_of_the_truth_in_every_shell(kind, shape, occupancy):
+    found, power = estimate(noisy(kind, shape, occupancy))
     share = ratios(power, true_spectrum(kind, shape))
     assert np.isfinite(share).all()
     assert np.abs(share - 1).max() < 0.2
@@ -117,7 +120,7 @@ def test_estimate_is_within_twenty_percent_of_the_truth_in_every_shell(kind, sha
 def test_control_quiet_patches_alone_hold_signal_at_low_frequency():
     """What the estimator must not do, in the crowded volume where the one above stays within 20 %."""
     shape = (112, 112, 112)
-    share = ratios(naive(noisy("masked-white", shape, 3000)), true_spectrum("masked-white", shape))
+    share = ratios(naive(noisy("masked-white", shape, 0.26)), true_spectrum("masked-white", shape))
     assert (share[LOW] > 1.2).all()
     assert np.abs(share[-2:] - 1).max() < 0.2  # at high frequency nothing is wrong with it
 
@@ -131,16 +134,35 @@ def test_control_a_spectrum_of_the_wrong_kind_fails_the_same_check():
 @pytest.mark.parametrize("kind", ["masked-white", "wbp"])
 def test_a_thin_volume(kind):
     shape = (16, 96, 96)
-    noise = KINDS[kind](shape, np.random.default_rng(5))
-    signal = specimen((48, 96, 96), 60)[16:32]
-    found, power = estimate(signal / signal.std() + noise)
+    found, power = estimate(thin(kind, seed=3))
     assert found.power.shape == (16, 32, 32)
     share = ratios(power, true_spectrum(kind, shape, volumes=8))
     assert np.abs(share - 1).max() < 0.25  # a tenth of the patches of a cube
 
 
+def thin(kind, seed):
+    signal = specimen((48, 96, 96), 0.14, seed)[16:32]
+    return signal / signal.std() + KINDS[kind]((16, 96, 96), np.random.default_rng(5))
+
+
+@pytest.mark.xfail(strict=True, reason="31 % too much at low frequency, 25 % allowed")
+def test_limit_a_thin_volume_with_a_membrane_across_the_tilt_axis():
+    power = estimate(thin("wbp", seed=1))[1]
+    share = ratios(power, true_spectrum("wbp", (16, 96, 96), volumes=8))
+    assert np.abs(share - 1).max() < 0.25
+
+
+@pytest.mark.xfail(strict=True, reason="60 % too little: noise without high frequencies, a membrane aslant")
+@pytest.mark.parametrize("seed", [2, 4])
+def test_limit_smoothed_noise_and_a_membrane_aslant(seed):
+    shape = (96, 96, 96)
+    data = specimen(shape, 0.13, seed) + KINDS["smoothed"](shape, np.random.default_rng(5))
+    share = ratios(estimate(data)[1], true_spectrum("smoothed", shape))
+    assert np.abs(share - 1).max() < 0.2
+
+
 def test_power_is_symmetric_and_not_negative():
-    found, _ = estimate(noisy("wbp", (64, 96, 64), 20))
+    found, _ = estimate(noisy("wbp", (64, 96, 64), 0.1))
     assert (found.power - symmetrize(found.power)).abs().max() < 1e-5 * found.power.max()
     assert (found.total - symmetrize(found.total)).abs().max() < 1e-5 * found.total.max()
     assert found.power.min() >= 0
@@ -149,7 +171,7 @@ def test_power_is_symmetric_and_not_negative():
 
 def test_gold_is_ignored():
     shape = (96, 96, 96)
-    data = noisy("masked-white", shape, 60)
+    data = noisy("masked-white", shape, 0.13)
     rng = np.random.default_rng(0)
     for z, y, x in rng.integers(2, 92, size=(12, 3)):
         data[z : z + 3, y : y + 3, x : x + 3] = -300
@@ -162,7 +184,7 @@ def test_gold_is_ignored():
 
 @pytest.mark.parametrize("kind", ["masked-white", "wbp"])
 def test_the_tilt_axis_is_recognized_when_the_volume_is_transposed(kind):
-    data = noisy(kind, (96, 96, 96), 60)
+    data = noisy(kind, (96, 96, 96), 0.13)
     upright, power = estimate(data)
     turned, turned_power = estimate(np.ascontiguousarray(data.transpose(0, 2, 1)))
     assert (upright.tilt_axis, turned.tilt_axis) == (1, 2)
@@ -173,7 +195,7 @@ def test_the_tilt_axis_is_recognized_when_the_volume_is_transposed(kind):
 
 def test_a_mask_is_honoured():
     shape = (96, 96, 96)
-    data, mask = noisy("masked-white", shape, 60), np.zeros(shape, bool)
+    data, mask = noisy("masked-white", shape, 0.13), np.zeros(shape, bool)
     mask[:, :, :64] = True
     data[:, :, 64:] *= 1.6  # outside the specimen the noise is something else
     truth = true_spectrum("masked-white", shape)
@@ -182,7 +204,7 @@ def test_a_mask_is_honoured():
 
 
 def test_units_are_those_of_the_standardized_volume():
-    data = noisy("masked-white", (64, 64, 64), 20)
+    data = noisy("masked-white", (64, 64, 64), 0.1)
     first = estimate(data)[0].power
     second = estimate(250 * data - 4000)[0].power
     assert (first - second).abs().max() < 1e-2 * first.max()

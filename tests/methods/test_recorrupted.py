@@ -9,7 +9,7 @@ from vitreous.fourier import NoiseGenerator, frequency_radius, shell_means
 from vitreous.inference import tiles_of
 from vitreous.methods import PreparedVolume
 from vitreous.methods.noise_model import NoiseModel, NoiseModelConfig, recorrupted_pair
-from vitreous.simulate import make_phantom
+from vitreous.simulate import crowd
 from vitreous.training import TrainingVolume
 
 SHAPE = (40, 40, 40)
@@ -26,14 +26,15 @@ def coloured():
 def shells_of_pairs(assumed, alpha):
     """Per seed and shell, relative to S: cross-spectrum of the two noises, and their own spectra."""
     truth = coloured()
-    phantom = 5 * torch.from_numpy(make_phantom(SHAPE, particles=20, seed=0).density)
+    box = crowd(SHAPE, occupancy=0.1, seed=0, structures=("rubisco", "hsp90", "apoferritin"), sheets=1)
+    specimen = 1.5 * torch.from_numpy(box.density)  # up to eight times the deviation of the noise
     real, drawn = NoiseGenerator(truth, SHAPE), NoiseGenerator(assumed, SHAPE)
     rows = []
     for seed in range(SEEDS):
         noise = real.draw(torch.Generator().manual_seed(seed))[0]
         added = drawn.draw(torch.Generator().manual_seed(1000 + seed))[0]
-        pair = recorrupted_pair(phantom + noise, added, alpha)
-        a, b = (torch.fft.fftn((p - phantom).double()) for p in pair)
+        pair = recorrupted_pair(specimen + noise, added, alpha)
+        a, b = (torch.fft.fftn((p - specimen).double()) for p in pair)
         parts = ((a * b.conj()).real, a.abs().square(), b.abs().square())
         rows.append(torch.stack([shell_means(p / p.numel() / truth, EDGES) for p in parts]))
     return torch.stack(rows).numpy()  # (seed, 3, shell)

@@ -10,8 +10,8 @@ from vitreous.simulate import (
     Detector,
     ImagingSettings,
     TiltScheme,
+    crowd,
     image,
-    make_phantom,
     weighted_back_projection,
 )
 from vitreous.simulate.detector import count_electrons
@@ -26,8 +26,8 @@ SIGMA = 6.526e-4  # rad/(V·Å) at 300 kV
 
 @pytest.fixture(scope="module")
 def density():
-    phantom = make_phantom((40, 48, 48), particles=20, seed=0, membrane=False)
-    return np.ascontiguousarray(phantom.density[8:32, :40]) * 6
+    """Nothing is cut off at the borders, where images and their Fourier transforms would differ."""
+    return crowd(SHAPE, occupancy=0.12, seed=0, structures=("rubisco", "hsp90", "apoferritin")).density
 
 
 @pytest.fixture(scope="module")
@@ -287,7 +287,8 @@ def test_jitter_displaces_the_images(density):
         assert np.abs(np.fft.rfft2(moved) - shifted)[low].max() < 0.15 * np.abs(shifted).max()
     turned = image(density, 10.0, settings(rotation_jitter_deg=3), seed=5)
     assert np.abs(turned.rotations_deg).max() > 0.5
-    assert 0.5 < np.corrcoef(turned.noise_free[0].ravel(), still.noise_free[0].ravel())[0, 1] < 0.999
+    most = np.abs(turned.rotations_deg).argmax()
+    assert 0.5 < np.corrcoef(turned.noise_free[most].ravel(), still.noise_free[most].ravel())[0, 1] < 0.999
 
 
 def test_same_seed_same_bytes(density):

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from vitreous.core import Interrupted, SilentProgress
-from vitreous.simulate import TiltGeometry, make_phantom, sirt, weighted_back_projection
+from vitreous.fourier import measured_region
+from vitreous.simulate import TiltGeometry, crowd, sirt, weighted_back_projection, white_noise
 from vitreous.simulate.projection import angular_weights
 
 SIDE, HEIGHT = 80, 40
@@ -13,8 +14,9 @@ LIMITED = range(-60, 61, 3)
 
 @pytest.fixture(scope="module")
 def density():
-    """Packed beads of about two voxels, and a bilayer: content up to the Nyquist frequency."""
-    return make_phantom((SIDE, HEIGHT, SIDE), particles=150, seed=0).density
+    """Packed complexes and a bilayer: content up to the Nyquist frequency."""
+    structures = ("rubisco", "hsp90", "apoferritin")
+    return crowd((SIDE, HEIGHT, SIDE), occupancy=0.18, seed=0, structures=structures, sheets=1).density
 
 
 def projections(density, tilts, oversampling=4):
@@ -118,6 +120,20 @@ def test_windows_damp_high_frequencies(density):
     for options in ({"window": "hamming"}, {"cutoff": 0.25}):
         damped = weighted_back_projection(series, LIMITED, SIDE, **options)
         assert high_gain(damped, density) < 0.75 * high_gain(plain, density)
+
+
+def test_white_noise_in_the_images_lies_in_the_measured_region_and_grows_with_frequency():
+    images = white_noise((len(LIMITED), 48, 64), np.random.default_rng(0))
+    noise = weighted_back_projection(images, LIMITED, 64)
+    power = np.abs(np.fft.fftn(noise)) ** 2
+    measured = measured_region(noise.shape, (-60, 60)).numpy()
+    kz, ky, kx = (np.abs(np.fft.fftfreq(n)) for n in noise.shape)
+    across = np.hypot(kz[:, None, None], kx[None, None, :]) + 0 * ky[None, :, None]
+    band = (across > 0.1) & (across < 0.4)
+    assert power[band & ~measured].mean() < 0.08 * power[band & measured].mean()
+    low, high = (across > 0.03) & (across < 0.08), (across > 0.2) & (across < 0.3)
+    ratio = power[low & measured].mean() / power[high & measured].mean()
+    assert 0.1 < ratio < 0.5  # white noise would give 1
 
 
 def test_weights_follow_the_angles():

@@ -5,7 +5,7 @@ import pytest
 
 from vitreous.core import FileHeader, InputError, Interrupted, SilentProgress, Volume
 from vitreous.io import open_volume, write_volume
-from vitreous.simulate import ImagingSettings, TiltGeometry, TiltScheme, image, make_phantom
+from vitreous.simulate import ImagingSettings, TiltGeometry, TiltScheme, crowd, image
 from vitreous.workflows.reconstruct import ReconstructRequest, ReconstructSettings, reconstruct_file
 from vitreous.workflows.tilt_images import OpenedSeries, depth_of
 
@@ -15,7 +15,9 @@ DEPTH, HEIGHT, WIDTH = 24, 40, 48
 
 @pytest.fixture(scope="module")
 def density():
-    return np.ascontiguousarray(make_phantom((40, 40, 48), particles=30, seed=0).density[8:32])
+    structures = ("rubisco", "hsp90", "apoferritin")
+    box = crowd((40, HEIGHT, WIDTH), occupancy=0.1, seed=0, structures=structures, sheets=1)
+    return np.ascontiguousarray(box.density[8:32])
 
 
 @pytest.fixture(scope="module")
@@ -23,7 +25,7 @@ def images(density):
     """Projections with dark protein on a bright background that changes from image to image."""
     series = TiltGeometry(DEPTH, WIDTH, TILTS, oversampling=4).project(density)
     brightness = np.random.default_rng(0).uniform(800, 1200, size=(len(TILTS), 1, 1))
-    return (brightness * (1 - 0.01 * series)).astype(np.float32)
+    return (brightness * (1 - 0.0025 * series)).astype(np.float32)
 
 
 @pytest.fixture

@@ -11,9 +11,14 @@ import vitreous
 from vitreous.core import InputError, Interrupted, SilentProgress
 from vitreous.io.pose_table import read_pose_table
 from vitreous.simulate import SubtomogramSettings, TiltScheme
-from vitreous.workflows import subtomograms
-from vitreous.workflows.subtomogram_request import SubtomogramRequest, expanded
-from vitreous.workflows.subtomograms import resume_subtomograms, simulate_subtomograms, write_subtomograms
+from vitreous.workflows.subtomograms import (
+    SubtomogramRequest,
+    dataset,
+    expanded,
+    resume_subtomograms,
+    simulate_subtomograms,
+    write_subtomograms,
+)
 
 STRUCTURES = ("phantom:2ldb", "phantom:esterase")
 SETTINGS = SubtomogramSettings(side=20, count=3, neighbours=1, tilts=TiltScheme(step_deg=20))
@@ -41,7 +46,7 @@ class Watched(SilentProgress):
 
 @pytest.fixture(autouse=True)
 def small_blocks(monkeypatch):
-    monkeypatch.setattr(subtomograms, "BLOCK", 5)
+    monkeypatch.setattr(dataset, "BLOCK", 5)
 
 
 def request(folder, **changes):

@@ -3,23 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cache, lru_cache
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
 
-from vitreous.core import Template
 from vitreous.simulate import (
-    Contents,
     GrandModel,
     ImagingSettings,
-    Particles,
-    Sheets,
     TiltScheme,
-    bead_model,
+    crowd,
     image,
-    pack,
-    template_from_beads,
     wedge_filtered,
     weighted_back_projection,
     white_noise,
@@ -30,21 +24,6 @@ SPACING_ANGSTROM = 10.0
 TILT_RANGE_DEG = (-60.0, 60.0)
 TILT_STEP_DEG = 3.0
 TRAINING_SEEDS = (101, 102, 103)  # specimens that supervised networks see; never scored
-STRUCTURES = (
-    "hsp70",
-    "ssb1",
-    "esterase",
-    "get3",
-    "hsp90",
-    "hsp110",
-    "cand1",
-    "p97",
-    "rubisco",
-    "clpb",
-    "26s",
-    "ribosome-mito",
-    "tric",
-)
 
 Array = NDArray[np.float32]
 
@@ -118,7 +97,9 @@ class Case:
 def make_case(name: str, seed: int) -> Case:
     """The case `name` with its own specimen and noise for each seed."""
     kind = CASES[name]
-    grand_model = specimen(kind.occupancy, seed)
+    grand_model = crowd(
+        (SIDE,) * 3, occupancy=kind.occupancy, seed=seed, sheets=1, voxel_spacing_angstrom=SPACING_ANGSTROM
+    )
     rng = np.random.default_rng(1000 + seed)
     if kind.geometry in ("wbp", "ctf"):
         clean, first, second = imaged(grand_model, kind, seed)
@@ -129,22 +110,6 @@ def make_case(name: str, seed: int) -> Case:
         first, second = (scale * noise_within(wedge, rng) for _ in range(2))
     noise = np.float32(0.5) * (first + second)
     return Case(clean, noise, (clean + first, clean + second), grand_model)
-
-
-def specimen(occupancy: float, seed: int) -> GrandModel:
-    """A box of ice with the thirteen structures of SHREC 2021, as bead models, and one membrane."""
-    contents = Contents(
-        tuple(Particles(template, 1) for template in templates()),
-        particle_occupancy=occupancy,
-        sheets=Sheets(1),
-    )
-    return pack((SIDE,) * 3, SPACING_ANGSTROM, contents, np.random.default_rng(seed))
-
-
-@cache
-def templates() -> tuple[Template, ...]:
-    """The structures' densities."""
-    return tuple(template_from_beads(bead_model(name), SPACING_ANGSTROM) for name in STRUCTURES)
 
 
 def imaged(grand_model: GrandModel, kind: CaseKind, seed: int) -> tuple[Array, Array, Array]:

@@ -16,8 +16,7 @@ from vitreous.benchmark import simulation_checks as checks
 from vitreous.benchmark.runner import Record, Row
 from vitreous.core import InputError, Progress, SilentProgress
 from vitreous.simulate import SubtomogramSettings
-from vitreous.workflows.subtomogram_request import SubtomogramRequest, expanded
-from vitreous.workflows.subtomograms import write_subtomograms
+from vitreous.workflows.subtomograms import SubtomogramRequest, expanded, write_subtomograms
 
 # A process of its own, so that the peak memory is that of the simulation alone.
 SCRIPT = """

@@ -60,8 +60,7 @@ def subtomograms(
     from pydantic import ValidationError
 
     from vitreous.simulate import SubtomogramSettings, TiltScheme
-    from vitreous.workflows.subtomogram_request import SubtomogramRequest, expanded
-    from vitreous.workflows.subtomograms import write_subtomograms
+    from vitreous.workflows.subtomograms import SubtomogramRequest, expanded, write_subtomograms
 
     low, high = tilt_range
     order = "dose-symmetric" if low <= 0 <= high else "continuous"

@@ -1,4 +1,4 @@
-"""Phantoms, projection and reconstruction: data with known ground truth."""
+"""Specimens, projection and reconstruction: data with known ground truth."""
 
 from vitreous.simulate.bead_models import (
     BeadModel,
@@ -7,8 +7,9 @@ from vitreous.simulate.bead_models import (
     phantom_names,
     template_from_beads,
 )
-from vitreous.simulate.complexes import Complex
+from vitreous.simulate.complexes import SHREC_STRUCTURES, Complex
 from vitreous.simulate.contents import Contents, Filaments, Gold, Particles, Sheets, Vesicles
+from vitreous.simulate.crowd import crowd
 from vitreous.simulate.detector import Detector
 from vitreous.simulate.fiducials import make_gold
 from vitreous.simulate.grand_model import GrandModel, Tally
@@ -16,9 +17,8 @@ from vitreous.simulate.helices import ACTIN, MICROTUBULE, Bead, FilamentKind
 from vitreous.simulate.ice import IceLayer
 from vitreous.simulate.ice_images import through_uneven_ice
 from vitreous.simulate.imaging import ImagingSettings, TiltSeries, image
-from vitreous.simulate.noise import reconstructed_noise, wedge_filtered, white_noise
+from vitreous.simulate.noise import wedge_filtered, white_noise
 from vitreous.simulate.packing import pack
-from vitreous.simulate.phantom import Phantom, make_phantom
 from vitreous.simulate.potential import template_from_atoms, template_from_density
 from vitreous.simulate.projection import TiltGeometry, Window
 from vitreous.simulate.reconstruction import (
@@ -34,6 +34,7 @@ from vitreous.simulate.tilt_scheme import TiltScheme
 __all__ = [
     "ACTIN",
     "MICROTUBULE",
+    "SHREC_STRUCTURES",
     "Bead",
     "BeadModel",
     "Complex",
@@ -46,7 +47,6 @@ __all__ = [
     "IceLayer",
     "ImagingSettings",
     "Particles",
-    "Phantom",
     "Sheets",
     "SirtReconstruction",
     "Subtomogram",
@@ -61,13 +61,12 @@ __all__ = [
     "Which",
     "Window",
     "bead_model",
+    "crowd",
     "find_complex",
     "image",
     "make_gold",
-    "make_phantom",
     "pack",
     "phantom_names",
-    "reconstructed_noise",
     "reconstruction_bytes",
     "sirt",
     "template_from_atoms",

@@ -87,3 +87,20 @@ COMPLEXES = (
     ),
     Complex("ldh", ("2ldb",), "lactate dehydrogenase, tetramer", 138, "D2", (84, 80), shapes.LDH),
 )
+
+# The particles of SHREC 2021, in the order in which the benchmark's specimens draw them.
+SHREC_STRUCTURES = (
+    "hsp70",
+    "ssb1",
+    "esterase",
+    "get3",
+    "hsp90",
+    "hsp110",
+    "cand1",
+    "p97",
+    "rubisco",
+    "clpb",
+    "26s",
+    "ribosome-mito",
+    "tric",
+)

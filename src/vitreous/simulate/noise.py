@@ -1,4 +1,4 @@
-"""Noise as it reaches a tomogram: white, restricted to the measured wedge, or reconstructed."""
+"""Noise as it reaches a tomogram: white, or restricted to the measured wedge."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ import torch
 from numpy.typing import NDArray
 
 from vitreous.fourier import measured_region
-from vitreous.simulate.projection import TiltGeometry
 
 Array = NDArray[np.float32]
 
@@ -25,14 +24,3 @@ def wedge_filtered(volume: Array, tilt_range_deg: tuple[float, float]) -> Array:
     transform = torch.fft.rfftn(torch.from_numpy(np.ascontiguousarray(volume, dtype=np.float32)))
     filtered: Array = torch.fft.irfftn(transform * mask, s=volume.shape).numpy()
     return filtered
-
-
-def reconstructed_noise(
-    shape: Sequence[int], tilt_angles_deg: Sequence[float], rng: np.random.Generator
-) -> Array:
-    """White noise in every projection, weighted back-projection, scaled to unit variance."""
-    depth, height, width = shape
-    geometry = TiltGeometry(depth, width, tilt_angles_deg)
-    noise = geometry.reconstruct(white_noise((len(tilt_angles_deg), height, width), rng))
-    scaled: Array = noise / noise.std()
-    return scaled

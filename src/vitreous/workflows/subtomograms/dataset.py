@@ -15,9 +15,9 @@ from vitreous.simulate import Subtomogram, SubtomogramSet, SubtomogramSettings, 
 from vitreous.workflows.run_directory import RunDirectory
 from vitreous.workflows.simulate.spec import ParticleSpec
 from vitreous.workflows.simulate.structures import template_of
-from vitreous.workflows.subtomogram_files import BYTES_PER_VOXEL, BlockStore, SubtomogramFolder
-from vitreous.workflows.subtomogram_report import subtomogram_report
-from vitreous.workflows.subtomogram_request import SubtomogramRequest, expanded, parsed_structures
+from vitreous.workflows.subtomograms.files import BYTES_PER_VOXEL, BlockStore, SubtomogramFolder
+from vitreous.workflows.subtomograms.report import subtomogram_report
+from vitreous.workflows.subtomograms.request import SubtomogramRequest, expanded, parsed_structures
 
 BLOCK = 50  # subtomograms that an interruption can cost
 FORMATS = ("zarr", "mrc")
