@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from vitreous.simulate import (
     GrandModel,
     ImagingSettings,
+    TiltGeometry,
     TiltScheme,
     crowd,
     image,
@@ -23,9 +24,11 @@ SIDE = 120
 SPACING_ANGSTROM = 10.0
 TILT_RANGE_DEG = (-60.0, 60.0)
 TILT_STEP_DEG = 3.0
+TILTS_DEG = tuple(float(t) for t in np.arange(TILT_RANGE_DEG[0], TILT_RANGE_DEG[1] + 1, TILT_STEP_DEG))
 TRAINING_SEEDS = (101, 102, 103)  # specimens that supervised networks see; never scored
 
 Array = NDArray[np.float32]
+Halves = tuple[Array, Array, Array]  # the clean volume, and the noise of the even and of the odd half
 
 
 @dataclass(frozen=True)
@@ -38,7 +41,8 @@ class CaseKind:
         In words.
     geometry
         What shapes the noise: "white", "wedge" (signal and noise restricted to the measured region),
-        "wbp" (projected, counted and back-projected) or "ctf" (the same with CTF and radiation damage).
+        "wbp" (white in the projections, then back-projected) or "ctf" (a tilt series with CTF, radiation
+        damage and counting noise, back-projected).
     occupancy
         Share of the box that particles fill; a membrane comes on top.
     sigma
@@ -101,8 +105,10 @@ def make_case(name: str, seed: int) -> Case:
         (SIDE,) * 3, occupancy=kind.occupancy, seed=seed, sheets=1, voxel_spacing_angstrom=SPACING_ANGSTROM
     )
     rng = np.random.default_rng(1000 + seed)
-    if kind.geometry in ("wbp", "ctf"):
-        clean, first, second = imaged(grand_model, kind, seed)
+    if kind.geometry == "wbp":
+        clean, first, second = back_projected(grand_model.density, kind.noise_over_signal or 1, rng)
+    elif kind.geometry == "ctf":
+        clean, first, second = imaged(grand_model.density, kind.noise_over_signal or 1, seed)
     else:
         wedge = kind.geometry == "wedge"
         clean = wedge_filtered(grand_model.density, TILT_RANGE_DEG) if wedge else grand_model.density
@@ -112,16 +118,24 @@ def make_case(name: str, seed: int) -> Case:
     return Case(clean, noise, (clean + first, clean + second), grand_model)
 
 
-def imaged(grand_model: GrandModel, kind: CaseKind, seed: int) -> tuple[Array, Array, Array]:
-    """Reconstructions of the noise-free tilt series and of the noise of its even and odd frames."""
-    lowest, highest = TILT_RANGE_DEG
-    settings = ImagingSettings(
-        tilts=TiltScheme(lowest_deg=lowest, highest_deg=highest, step_deg=TILT_STEP_DEG),
-        defocus_um=4.0 if kind.geometry == "ctf" else None,
-        radiation_damage=kind.geometry == "ctf",
-        snr=1 / (kind.noise_over_signal or 1) ** 2,
+def back_projected(density: Array, noise_over_signal: float, rng: np.random.Generator) -> Halves:
+    """Reconstructions of noise-free projections, and of white noise in the projections of either half."""
+    geometry = TiltGeometry(SIDE, SIDE, TILTS_DEG, oversampling=4)
+    clean = weighted_back_projection(geometry.project(density), TILTS_DEG, SIDE)
+    first, second = (
+        weighted_back_projection(white_noise((len(TILTS_DEG), SIDE, SIDE), rng), TILTS_DEG, SIDE)
+        for _ in range(2)
     )
-    series = image(grand_model.density, SPACING_ANGSTROM, settings, seed=1000 + seed)
+    scale = np.float32(noise_over_signal * clean.std() / (0.5 * (first + second)).std())
+    return clean, scale * first, scale * second
+
+
+def imaged(density: Array, noise_over_signal: float, seed: int) -> Halves:
+    """Reconstructions of a noise-free tilt series with CTF, and of the counting noise of either half."""
+    lowest, highest = TILT_RANGE_DEG
+    tilts = TiltScheme(lowest_deg=lowest, highest_deg=highest, step_deg=TILT_STEP_DEG)
+    settings = ImagingSettings(tilts=tilts, snr=1 / noise_over_signal**2)
+    series = image(density, SPACING_ANGSTROM, settings, seed=1000 + seed)
     clean, even, odd = (
         weighted_back_projection(images, series.tilt_angles_deg, SIDE)
         for images in (series.noise_free, series.even_noise, series.odd_noise)
