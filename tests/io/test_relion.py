@@ -15,6 +15,7 @@ from vitreous.io import (
     read_star,
     read_tomogram_sizes,
     write_relion5_particles,
+    write_relion5_tomograms,
     write_star,
 )
 
@@ -231,3 +232,17 @@ def test_a_real_export_of_warp(shared_data):
     first = read.poses["Unt_050.tomostar"]
     np.testing.assert_allclose(first.positions_angstrom[0], np.array([27.755, 86.278, 508.142]) * 12)
     assert "rlnTomoVisibleFrames" in read.tables["particles"]
+
+
+def test_particles_and_tomograms_are_read_back_together(tmp_path):
+    poses = Poses(np.eye(3)[None], np.array([[10.0, 250.0, 330.0]]), ("phantom:tric",))
+    shape = (40, 60, 80)
+    write_relion5_particles(
+        tmp_path / "p.star", poses, tomogram_name="07", shape=shape, voxel_spacing_angstrom=SPACING
+    )
+    sizes = read_tomogram_sizes(
+        write_relion5_tomograms(tmp_path / "t.star", {"07": shape}, voxel_spacing_angstrom=SPACING)
+    )
+    assert sizes == {"07": pytest.approx(tuple(side * SPACING for side in shape))}
+    found = read_relion_particles(tmp_path / "p.star", sizes_angstrom=sizes).poses["07"]
+    np.testing.assert_allclose(found.positions_angstrom, poses.positions_angstrom, atol=1e-3)

@@ -11,7 +11,7 @@ import vitreous
 from vitreous.core import InputError, Interrupted, SilentProgress
 from vitreous.io import find_half, open_tilt_series, read_tilt_angles
 from vitreous.io.pose_table import read_pose_table
-from vitreous.io.relion import read_relion_particles
+from vitreous.io.relion import read_relion_particles, read_tomogram_sizes
 from vitreous.io.shrec import read_shrec21
 from vitreous.workflows.simulate import (
     SimulateRequest,
@@ -52,7 +52,7 @@ def test_every_file_is_there(made):
     assert names == {
         *(f"{name}.mrc" for name in (*stacks, *volumes, *masks)),
         *(f"{name}{suffix}" for name in stacks for suffix in (".tlt", ".rawtlt")),
-        *("tilt_series.mdoc", "particles.star", "poses.csv", "run.json", "report.html"),
+        *("tilt_series.mdoc", "particles.star", "tomograms.star", "poses.csv", "run.json", "report.html"),
     }
     assert [folder.name for folder in made.folders] == ["tomogram_000", "tomogram_001"]
     assert load_spec(made.output / "spec.toml") == small(tomograms=2)
@@ -124,7 +124,7 @@ def test_masks_on_disk_agree_with_each_other_and_the_poses(made):
 
 def test_relion_reads_the_same_poses(made):
     folder = made.folders[0]
-    sizes = {"tomogram_000": tuple(side * SPACING for side in SMALL_BOX)}
+    sizes = read_tomogram_sizes(folder / "tomograms.star")
     particles = read_relion_particles(folder / "particles.star", sizes_angstrom=sizes)
     poses = particles.poses["tomogram_000"]
     ours = read_pose_table(folder / "poses.csv")

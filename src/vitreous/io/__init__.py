@@ -19,6 +19,7 @@ from vitreous.io.relion import (
     read_relion_particles,
     read_tomogram_sizes,
     write_relion5_particles,
+    write_relion5_tomograms,
 )
 from vitreous.io.shrec import SHREC21_CLASSES, ShrecTomogram, read_shrec21
 from vitreous.io.shrec_writer import write_shrec21
@@ -59,6 +60,7 @@ __all__ = [
     "write_bytes_atomic",
     "write_pose_table",
     "write_relion5_particles",
+    "write_relion5_tomograms",
     "write_shrec21",
     "write_star",
     "write_text_atomic",

@@ -107,6 +107,42 @@ def write_relion5_particles(
     return write_star(path, tables, comment=_VERSION, overwrite=overwrite)
 
 
+def write_relion5_tomograms(
+    path: str | Path,
+    shapes: Mapping[str, Sequence[int]],
+    *,
+    voxel_spacing_angstrom: float,
+    overwrite: bool = False,
+) -> Path:
+    """Write the sizes of tomograms, without which RELION 5's particle coordinates cannot be read.
+
+    Parameters
+    ----------
+    path
+        The output.
+    shapes
+        (z, y, x) by name.
+    voxel_spacing_angstrom
+        In Å; written as the pixel size of the tilt series.
+    overwrite
+        Replace an existing file.
+
+    Raises
+    ------
+    InputError
+        If the file exists or cannot be written.
+    """
+    columns = {
+        "rlnTomoName": tuple(shapes),
+        **{
+            f"rlnTomoSize{name}": tuple(str(shape[axis]) for shape in shapes.values())
+            for name, axis in (("X", 2), ("Y", 1), ("Z", 0))
+        },
+        _PIXEL: (f"{voxel_spacing_angstrom:.6f}",) * len(shapes),
+    }
+    return write_star(path, {"global": StarTable(columns)}, comment=_VERSION, overwrite=overwrite)
+
+
 def read_tomogram_sizes(path: str | Path) -> dict[str, Size]:
     """Sides (z, y, x) in Å of the tomograms of a RELION `tomograms.star`, by name.
 

@@ -10,10 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 import vitreous
-from vitreous.core import Poses, Volume, as_spacing
+from vitreous.core import FileHeader, Poses, Volume, as_spacing
 from vitreous.io import write_text_atomic, write_volume
 from vitreous.io.pose_table import write_pose_table
-from vitreous.io.relion import write_relion5_particles
+from vitreous.io.relion import write_relion5_particles, write_relion5_tomograms
 from vitreous.io.tilt_metadata import write_mdoc, write_tilt_angles
 from vitreous.workflows.run_directory import RUN_SCHEMA, versions
 from vitreous.workflows.simulate.evidence import tomogram_report
@@ -23,6 +23,7 @@ from vitreous.workflows.simulate.spec import dose_of
 from vitreous.workflows.simulate.values import SimulatedTomogram
 
 KIND = "simulated-tomogram"
+STACK = 0  # the space group of image stacks in MRC
 BYTES_PER_VOXEL = 4 * 5 + 2 * 2 + 1  # of the files: five volumes of float32, two of labels, occupancy
 
 
@@ -47,13 +48,15 @@ def write_tomogram(folder: Path, made: SimulatedTomogram, request: SimulateReque
         write_tilt_series(folder, made)
         poses = joined(made.grand_model.poses, made.grand_model.other_poses)
         write_pose_table(folder / "poses.csv", poses)
+    shape, spacing = made.tomogram.shape, made.grand_model.voxel_spacing_angstrom
     write_relion5_particles(
         folder / "particles.star",
         made.grand_model.poses,
         tomogram_name=name,
-        shape=made.tomogram.shape,
-        voxel_spacing_angstrom=made.grand_model.voxel_spacing_angstrom,
+        shape=shape,
+        voxel_spacing_angstrom=spacing,
     )
+    write_relion5_tomograms(folder / "tomograms.star", {name: shape}, voxel_spacing_angstrom=spacing)
     told = {"kind": KIND, "status": "done", "name": name, "command": request.command()}
     record = {"schema": RUN_SCHEMA, **told, "layout": request.layout, **facts_of(made)}
     write_text_atomic(folder / "run.json", json.dumps(record, indent=2) + "\n")
@@ -106,7 +109,7 @@ def write_tilt_series(folder: Path, made: SimulatedTomogram) -> None:
         "tilt_series_odd": (series.odd, series.odd_tilts),
     }
     for name, (images, tilts) in stacks.items():
-        stack = Volume(images, as_spacing(series.pixel_spacing_angstrom))
+        stack = Volume(images, as_spacing(series.pixel_spacing_angstrom), FileHeader(space_group=STACK))
         write_volume(folder / f"{name}.mrc", stack, label=header_label(made))
         angles = [series.tilt_angles_deg[tilt] for tilt in tilts]
         for suffix in (".tlt", ".rawtlt"):
