@@ -55,7 +55,7 @@ def root(
 def main() -> None:
     """Run the command line; exits with 0 done, 2 unusable input, 1 a fault of ours, 130 stopped."""
     try:
-        app()
+        app(prog_name="vitreous")
     except Interrupted as stopped:
         fail(farewell(stopped), stopped.exit_code)
     except VitreousError as error:
