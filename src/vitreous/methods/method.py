@@ -24,7 +24,7 @@ class LearnedConfig(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     version: Literal[1] = 1
-    steps: PositiveInt = 600
+    steps: PositiveInt = 900
     learning_rate: PositiveFloat = 2e-3
     betas: tuple[float, float] = (0.9, 0.999)
     schedule: Literal["cosine", "constant"] = "cosine"

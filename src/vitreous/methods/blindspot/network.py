@@ -36,7 +36,6 @@ class BlindSpotConfig(LearnedConfig):
 
     backbone: Literal["unet", "volume-shuffle", "volume-shuffle-dilated"] = "unet"
     levels: NonNegativeInt = 1
-    steps: PositiveInt = 600
     widths: tuple[PositiveInt, ...] = (24, 48, 96)
     blocks: PositiveInt = 2
     patch_side: PositiveInt = 60
