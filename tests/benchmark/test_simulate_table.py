@@ -46,4 +46,4 @@ def test_mixed_up_labels_are_found(monkeypatch):
     record = {"check": "masks", **measured("masks")}
     assert not record["met"]
     assert record["figures"]["class_of_instance"] >= 1
-    assert "**no**" in summarize([record])[0][2][0]
+    assert "**no**" in summarize([record])[0].rows[0]

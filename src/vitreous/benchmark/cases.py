@@ -4,11 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from vitreous.core import Volume
 from vitreous.simulate import (
+    ACTIN,
+    MICROTUBULE,
+    Filaments,
     GrandModel,
     ImagingSettings,
     TiltGeometry,
@@ -20,15 +25,28 @@ from vitreous.simulate import (
     white_noise,
 )
 
-SIDE = 120
 SPACING_ANGSTROM = 10.0
-TILT_RANGE_DEG = (-60.0, 60.0)
 TILT_STEP_DEG = 3.0
-TILTS_DEG = tuple(float(t) for t in np.arange(TILT_RANGE_DEG[0], TILT_RANGE_DEG[1] + 1, TILT_STEP_DEG))
 TRAINING_SEEDS = (101, 102, 103)  # specimens that supervised networks see; never scored
 
 Array = NDArray[np.float32]
 Halves = tuple[Array, Array, Array]  # the clean volume, and the noise of the even and of the odd half
+TiltRange = tuple[float, float]
+Noise = Literal["white", "poisson", "mixture", "wedge", "wbp", "ctf"]
+
+
+@dataclass(frozen=True)
+class Specimen:
+    """What is in the ice: the thirteen structures of SHREC 2021 in equal numbers, and what stands beside.
+
+    `occupancy` is the share of the box that particles fill; membranes and filaments come on top.
+    """
+
+    occupancy: float
+    sheets: int = 1
+    vesicles: int = 0
+    actin: int = 0
+    microtubules: int = 0
 
 
 @dataclass(frozen=True)
@@ -39,33 +57,46 @@ class CaseKind:
     ----------
     description
         In words.
-    geometry
-        What shapes the noise: "white", "wedge" (signal and noise restricted to the measured region),
-        "wbp" (white in the projections, then back-projected) or "ctf" (a tilt series with CTF, radiation
-        damage and counting noise, back-projected).
-    occupancy
-        Share of the box that particles fill; a membrane comes on top.
-    sigma
-        Deviation of the noise as a share of the clean volume's range, or None.
-    noise_over_signal
-        Ratio of standard deviations over the whole volume, or None.
+    specimen
+        What is in the ice.
+    noise
+        "white"; "poisson" (of transmitted counts); "mixture" (both, of the same
+        variance together); "wedge" (within the measured region of Fourier space); "wbp" (white in the
+        projections, then back-projected) or "ctf" (a tilt series with CTF, radiation damage and counting
+        noise, back-projected).
+    level
+        Deviation of the noise as a share of the clean volume's range; for "wbp" and "ctf" as a multiple
+        of the clean volume's deviation.
+    tilt_range_deg
+        What the signal is restricted to; None for a complete one.
+    shape
+        (z, y, x) in voxels of 10 Å.
     """
 
     description: str
-    geometry: str
-    occupancy: float
-    sigma: float | None = None
-    noise_over_signal: float | None = None
+    specimen: Specimen
+    noise: Noise
+    level: float
+    tilt_range_deg: TiltRange | None = None
+    shape: tuple[int, int, int] = (120, 120, 120)
+
+    @property
+    def tilts_deg(self) -> tuple[float, ...]:
+        """Tilt angles of the reconstructed kinds."""
+        lowest, highest = self.tilt_range_deg or (-90.0, 90.0)
+        return tuple(float(t) for t in np.arange(lowest, highest + 1, TILT_STEP_DEG))
 
 
+WEDGE = (-60.0, 60.0)
+SPARSE, CROWDED, CELL = Specimen(0.1), Specimen(0.43), Specimen(0.2)
 CASES = {
-    "white": CaseKind("white noise, σ = 0.2 of the range", "white", 0.1, sigma=0.2),
-    "wedge": CaseKind("signal and noise in a ±60° wedge, σ = 0.15 of the range", "wedge", 0.1, sigma=0.15),
-    "crowded": CaseKind("the same with signal everywhere", "wedge", 0.43, sigma=0.15),
-    "wbp-1": CaseKind("back-projected, noise/signal 1", "wbp", 0.2, noise_over_signal=1),
-    "wbp-4": CaseKind("back-projected, noise/signal 4", "wbp", 0.2, noise_over_signal=4),
-    "wbp-12": CaseKind("back-projected, noise/signal 12", "wbp", 0.2, noise_over_signal=12),
-    "ctf-4": CaseKind("with CTF and dose, back-projected, noise/signal 4", "ctf", 0.2, noise_over_signal=4),
+    "white": CaseKind("white noise, σ = 0.2 of the range", SPARSE, "white", 0.2),
+    "wedge": CaseKind("signal and noise in a ±60° wedge, σ = 0.15", SPARSE, "wedge", 0.15, WEDGE),
+    "crowded": CaseKind("the same with signal everywhere", CROWDED, "wedge", 0.15, WEDGE),
+    "wbp-1": CaseKind("back-projected, noise/signal 1", CELL, "wbp", 1, WEDGE),
+    "wbp-4": CaseKind("back-projected, noise/signal 4", CELL, "wbp", 4, WEDGE),
+    "wbp-12": CaseKind("back-projected, noise/signal 12", CELL, "wbp", 12, WEDGE),
+    "ctf-4": CaseKind("with CTF and dose, back-projected, noise/signal 4", CELL, "ctf", 4, WEDGE),
 }
 
 
@@ -87,6 +118,11 @@ class Case:
         return self.clean + self.noise
 
     @property
+    def volume(self) -> Volume:
+        """The same as a volume of known voxel spacing."""
+        return Volume(self.noisy, (SPACING_ANGSTROM,) * 3)
+
+    @property
     def data_range(self) -> float:
         """Range of the clean volume, for PSNR and SSIM."""
         return float(np.ptp(self.clean))
@@ -98,55 +134,81 @@ class Case:
 
 
 @lru_cache(maxsize=6)
-def make_case(name: str, seed: int) -> Case:
-    """The case `name` with its own specimen and noise for each seed."""
-    kind = CASES[name]
-    grand_model = crowd(
-        (SIDE,) * 3, occupancy=kind.occupancy, seed=seed, sheets=1, voxel_spacing_angstrom=SPACING_ANGSTROM
-    )
+def make_case(kind: CaseKind, seed: int) -> Case:
+    """The case of a kind with its own specimen and noise for each seed."""
+    grand_model = packed(kind.specimen, kind.shape, seed)
     rng = np.random.default_rng(1000 + seed)
-    if kind.geometry == "wbp":
-        clean, first, second = back_projected(grand_model.density, kind.noise_over_signal or 1, rng)
-    elif kind.geometry == "ctf":
-        clean, first, second = imaged(grand_model.density, kind.noise_over_signal or 1, seed)
+    if kind.noise == "wbp":
+        clean, first, second = back_projected(grand_model.density, kind, rng)
+    elif kind.noise == "ctf":
+        clean, first, second = imaged(grand_model.density, kind, seed)
     else:
-        wedge = kind.geometry == "wedge"
-        clean = wedge_filtered(grand_model.density, TILT_RANGE_DEG) if wedge else grand_model.density
-        scale = np.float32((kind.sigma or 0) * np.ptp(clean))
-        first, second = (scale * noise_within(wedge, rng) for _ in range(2))
+        limited = kind.tilt_range_deg
+        clean = grand_model.density if limited is None else wedge_filtered(grand_model.density, limited)
+        first, second = (half_noise(clean, kind, rng) for _ in range(2))
     noise = np.float32(0.5) * (first + second)
     return Case(clean, noise, (clean + first, clean + second), grand_model)
 
 
-def back_projected(density: Array, noise_over_signal: float, rng: np.random.Generator) -> Halves:
+def packed(specimen: Specimen, shape: tuple[int, int, int], seed: int) -> GrandModel:
+    """The box of ice with its specimen."""
+    counts = ((ACTIN, specimen.actin), (MICROTUBULE, specimen.microtubules))
+    return crowd(
+        shape,
+        occupancy=specimen.occupancy,
+        seed=seed,
+        sheets=specimen.sheets,
+        vesicles=specimen.vesicles,
+        filaments=[Filaments(filament, count) for filament, count in counts if count],
+        voxel_spacing_angstrom=SPACING_ANGSTROM,
+    )
+
+
+def back_projected(density: Array, kind: CaseKind, rng: np.random.Generator) -> Halves:
     """Reconstructions of noise-free projections, and of white noise in the projections of either half."""
-    geometry = TiltGeometry(SIDE, SIDE, TILTS_DEG, oversampling=4)
-    clean = weighted_back_projection(geometry.project(density), TILTS_DEG, SIDE)
+    (depth, height, width), tilts = density.shape, kind.tilts_deg
+    geometry = TiltGeometry(depth, width, tilts, oversampling=4)
+    clean = weighted_back_projection(geometry.project(density), tilts, depth)
     first, second = (
-        weighted_back_projection(white_noise((len(TILTS_DEG), SIDE, SIDE), rng), TILTS_DEG, SIDE)
+        weighted_back_projection(white_noise((len(tilts), height, width), rng), tilts, depth)
         for _ in range(2)
     )
-    scale = np.float32(noise_over_signal * clean.std() / (0.5 * (first + second)).std())
+    scale = np.float32(kind.level * clean.std() / (0.5 * (first + second)).std())
     return clean, scale * first, scale * second
 
 
-def imaged(density: Array, noise_over_signal: float, seed: int) -> Halves:
+def imaged(density: Array, kind: CaseKind, seed: int) -> Halves:
     """Reconstructions of a noise-free tilt series with CTF, and of the counting noise of either half."""
-    lowest, highest = TILT_RANGE_DEG
+    lowest, highest = kind.tilt_range_deg or (-90.0, 90.0)
     tilts = TiltScheme(lowest_deg=lowest, highest_deg=highest, step_deg=TILT_STEP_DEG)
-    settings = ImagingSettings(tilts=tilts, snr=1 / noise_over_signal**2)
+    settings = ImagingSettings(tilts=tilts, snr=1 / kind.level**2)
     series = image(density, SPACING_ANGSTROM, settings, seed=1000 + seed)
     clean, even, odd = (
-        weighted_back_projection(images, series.tilt_angles_deg, SIDE)
+        weighted_back_projection(images, series.tilt_angles_deg, density.shape[0])
         for images in (series.noise_free, series.even_noise, series.odd_noise)
     )
     return clean, even, odd
 
 
-def noise_within(wedge: bool, rng: np.random.Generator) -> Array:
-    """Noise of one half: white, or within the measured region; the mean of two has unit variance."""
-    noise = white_noise((SIDE,) * 3, rng)
-    if wedge:
-        noise = wedge_filtered(noise, TILT_RANGE_DEG)
-    unit: Array = noise * np.float32(np.sqrt(2) / noise.std())
-    return unit
+def half_noise(clean: Array, kind: CaseKind, rng: np.random.Generator) -> Array:
+    """Noise of one half, such that the mean of two has the level asked for."""
+    deviation = np.float32(kind.level * np.ptp(clean))
+    if kind.noise == "poisson":
+        return deviation * np.float32(2**0.5) * counting_noise(clean, 2 * kind.level**2, rng)
+    noise = white_noise(clean.shape, rng)
+    if kind.noise == "mixture":
+        return deviation * (noise + counting_noise(clean, 2 * kind.level**2, rng))
+    if kind.noise == "wedge":
+        noise = wedge_filtered(noise, kind.tilt_range_deg or (-90.0, 90.0))
+    return deviation * (noise * np.float32(np.sqrt(2) / noise.std()))
+
+
+def counting_noise(clean: Array, quantum: float, rng: np.random.Generator) -> Array:
+    """Poisson noise of transmitted counts in multiples of a quantum of the range, in units of √quantum.
+
+    Empty ice, the lowest density, stands for 1/quantum counts and the densest voxel for none, so that the
+    noise of empty ice has variance one.
+    """
+    counts = (clean.max() - clean) / np.float32(np.ptp(clean) * quantum)
+    noise: Array = (counts - rng.poisson(counts)).astype(np.float32) * np.float32(quantum**0.5)
+    return noise

@@ -15,6 +15,7 @@ import numpy as np
 from vitreous.benchmark.runner import Record, Row
 from vitreous.core import Volume
 from vitreous.io import write_volume
+from vitreous.report import TableSection
 
 SHAPE = (256, 512, 512)
 LIMITS = ("none", "1.6GB")
@@ -66,7 +67,7 @@ def peak_memory(limit: str) -> Record:
     return {**facts, "input_and_output_gb": volumes, "beyond_gb": facts["peak_gb"] - volumes}
 
 
-def summarize(records: Sequence[Record]) -> list[tuple[str, list[str], list[list[str]]]]:
+def summarize(records: Sequence[Record]) -> list[TableSection]:
     """One table."""
     header = [
         "--max-memory",
@@ -85,4 +86,5 @@ def summarize(records: Sequence[Record]) -> list[tuple[str, list[str], list[list
         ]
         for r in records
     ]
-    return [(f"Denoising {' × '.join(map(str, SHAPE))} voxels on the CPU", header, rows)]
+    heading = f"Denoising {' × '.join(map(str, SHAPE))} voxels on the CPU"
+    return [TableSection(heading, header=header, rows=rows)]

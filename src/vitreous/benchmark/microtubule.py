@@ -16,6 +16,7 @@ from vitreous import filters
 from vitreous.benchmark.runner import Record, Row
 from vitreous.core import InputError, Progress, Volume
 from vitreous.io import open_volume
+from vitreous.report import TableSection
 from vitreous.workflows.denoise import DenoiseSettings, Source, denoise_source
 
 TOMOGRAM = "real/microtubule/microtubule_13pf.mrc"
@@ -110,8 +111,9 @@ class LayerLine:
         return line / around
 
 
-def summarize(records: Sequence[Record]) -> list[tuple[str, list[str], list[list[str]]]]:
+def summarize(records: Sequence[Record]) -> list[TableSection]:
     """One table, a line for each method and seed."""
     keys = [k for k in records[0] if k not in ("method", "seed")]
     rows = [[r["method"], str(r["seed"]), *(f"{r[k]:.3g}" for k in keys)] for r in records]
-    return [("Microtubule, 10.52 Å voxels", ["method", "seed", *(k.replace("_", " ") for k in keys)], rows)]
+    header = ["method", "seed", *(k.replace("_", " ") for k in keys)]
+    return [TableSection("Microtubule, 10.52 Å voxels", header=header, rows=rows)]

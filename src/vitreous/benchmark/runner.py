@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,20 @@ class Row:
 
     key: Mapping[str, Any]
     measure: Callable[[], Record]
+
+
+def selected(only: Collection[str], names: Collection[str]) -> list[str]:
+    """The names asked for, all if none is; InputError for one that there is not.
+
+    Examples
+    --------
+    >>> selected((), ("white", "wedge"))
+    ['white', 'wedge']
+    """
+    unknown = [name for name in only if name not in names]
+    if unknown:
+        raise InputError(f"there is no row {unknown[0]}", remedy=f"use one of {', '.join(names)}")
+    return [name for name in names if not only or name in only]
 
 
 def measure_rows(rows: Iterable[Row], file: Path, progress: Progress) -> list[Record]:

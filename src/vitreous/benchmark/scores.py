@@ -2,34 +2,55 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
 from vitreous import filters
-from vitreous.benchmark.cases import Case
+from vitreous.benchmark.cases import SPACING_ANGSTROM, Case
 from vitreous.core import measure_voxels
 from vitreous.fourier import frequency_radius, shell_means
 from vitreous.fourier.spectrum import hann_window
 from vitreous.methods.noise_model import estimate_noise_spectrum
 from vitreous.methods.noise_model.spectrum import PATCH_SIDE, patch_starts
-from vitreous.metrics import correlation, fourier_shell_correlation, inside_outside_contrast, psnr, ssim
+from vitreous.metrics import (
+    correlation,
+    fourier_shell_correlation,
+    fsc_resolution,
+    inside_outside_contrast,
+    psnr,
+    ssim,
+)
 
 BORDER = 8  # voxels left out at each face: back-projection is incomplete there
 LOW_FREQUENCY = 0.066
-SIGMAS = (0.5, 0.7, 0.9, 1.1, 1.4, 1.7, 2.0, 2.4, 2.8, 3.4, 4.0)
-CUTOFFS = (0.06, 0.08, 0.1, 0.12, 0.15, 0.18, 0.22, 0.27, 0.33, 0.4)
-SIZES = (3, 5, 7)
 SHELL_EDGES = tuple(0.05 * i for i in range(11))
 
 Array = NDArray[np.float32]
+
+# Filters whose parameter is tuned on the reference: an upper bound of what each can do.
+TUNED_FILTERS: Mapping[str, tuple[Callable[[Array, float], Array], tuple[float, ...]]] = {
+    "gaussian": (
+        lambda noisy, sigma: filters.gaussian(noisy, sigma=sigma),
+        (0.5, 0.7, 0.9, 1.1, 1.4, 1.7, 2.0, 2.4, 2.8, 3.4, 4.0),
+    ),
+    "lowpass": (
+        lambda noisy, cutoff: filters.lowpass(noisy, cutoff=cutoff),
+        (0.06, 0.08, 0.1, 0.12, 0.15, 0.18, 0.22, 0.27, 0.33, 0.4),
+    ),
+    "median": (lambda noisy, size: filters.median(noisy, size=int(size)), (3.0, 5.0, 7.0)),
+}
 
 
 def score(case: Case, result: Array) -> dict[str, float]:
     """Fidelity inside the border, and what is left of the low frequencies.
 
-    `low_fsc` is the mean FSC below 0.066 cycles/voxel, `low_gain` the regression coefficient of the
-    result on the truth there, `contrast` the inside/outside contrast as a share of the truth's.
+    `psnr_complete` compares with the specimen itself, wedge and all; `resolution_angstrom` is where the FSC
+    with the truth falls below 0.5, `low_fsc` the mean FSC below 0.066 cycles/voxel, `low_gain` the regression
+    coefficient of the result on the truth there, `contrast` the inside/outside contrast as a share of the
+    truth's.
     """
     cut = (slice(BORDER, -BORDER),) * 3
     r, clean, noisy = result[cut], case.clean[cut], case.noisy[cut]
@@ -43,8 +64,10 @@ def score(case: Case, result: Array) -> dict[str, float]:
     return {
         "psnr": value,
         "delta_psnr": value - psnr(noisy, clean, data_range=case.data_range),
+        "psnr_complete": psnr(r, case.grand_model.density[cut], data_range=case.data_range),
         "ssim": ssim(r, clean, data_range=case.data_range),
         "cc": correlation(r, clean),
+        "resolution_angstrom": fsc_resolution((frequency, curve), SPACING_ANGSTROM),
         "low_fsc": float(curve[frequency < LOW_FREQUENCY].mean()),
         "low_gain": float(gain),
         "contrast": inside_outside_contrast(r, inside) / inside_outside_contrast(clean, inside),
@@ -52,15 +75,11 @@ def score(case: Case, result: Array) -> dict[str, float]:
 
 
 def best_filter(case: Case, name: str) -> tuple[Array, float]:
-    """A filter with its parameter tuned on the reference: an upper bound of what it can do."""
-    noisy = case.noisy
-    if name == "gaussian":
-        tries = [(filters.gaussian(noisy, sigma=s), s) for s in SIGMAS]
-    elif name == "lowpass":
-        tries = [(filters.lowpass(noisy, cutoff=c), c) for c in CUTOFFS]
-    else:
-        tries = [(filters.median(noisy, size=s), float(s)) for s in SIZES]
-    return max(tries, key=lambda t: score(case, t[0])["psnr"])
+    """A filter and its parameter, tuned on the reference."""
+    apply, parameters = TUNED_FILTERS[name]
+    cut = (slice(BORDER, -BORDER),) * 3
+    tries = ((apply(case.noisy, parameter), parameter) for parameter in parameters)
+    return max(tries, key=lambda t: psnr(t[0][cut], case.clean[cut], data_range=case.data_range))
 
 
 def spectrum_ratios(case: Case) -> dict[str, float]:

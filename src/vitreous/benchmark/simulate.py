@@ -15,6 +15,7 @@ from pathlib import Path
 from vitreous.benchmark import simulation_checks as checks
 from vitreous.benchmark.runner import Record, Row
 from vitreous.core import InputError, Progress, SilentProgress
+from vitreous.report import TableSection
 from vitreous.simulate import SubtomogramSettings
 from vitreous.workflows.subtomograms import SubtomogramRequest, expanded, write_subtomograms
 
@@ -157,11 +158,12 @@ def measured(name: str) -> Record:
     return {"figures": figures, "met": met, "wall_seconds": round(time.monotonic() - begun, 1)}
 
 
-def summarize(records: Sequence[Record]) -> list[tuple[str, list[str], list[list[str]]]]:
+def summarize(records: Sequence[Record]) -> list[TableSection]:
     """One table, a line for each check."""
     rows = []
     for r in records:
         check = CHECKS[r["check"]]
         figures = ", ".join(f"{k.replace('_', ' ')} {v:.4g}" for k, v in r["figures"].items())
         rows.append([check.title, check.reach, figures, "yes" if r["met"] else "**no**"])
-    return [("What the simulator must reach", ["check", "reach", "measured", "met"], rows)]
+    header = ("check", "reach", "measured", "met")
+    return [TableSection("What the simulator must reach", header=header, rows=rows)]

@@ -13,6 +13,7 @@ from vitreous.benchmark.runner import Record, Row
 from vitreous.inference import choose_device
 from vitreous.methods.blindspot import BlindSpotConfig, build_network
 from vitreous.methods.method import placed
+from vitreous.report import TableSection
 
 SIDE = 54
 WIDTH = 24
@@ -57,7 +58,7 @@ def time_forms(device: torch.device, precision: str) -> Record:
     }
 
 
-def summarize(records: Sequence[Record]) -> list[tuple[str, list[str], list[list[str]]]]:
+def summarize(records: Sequence[Record]) -> list[TableSection]:
     """One table per precision."""
     tables = []
     for r in records:
@@ -71,5 +72,6 @@ def summarize(records: Sequence[Record]) -> list[tuple[str, list[str], list[list
             for name in FORMS
         ]
         title = f"One training step on {r['side']}³ voxels, width {WIDTH}, {r['precision']}"
-        tables.append((title, ["form", "seconds", "1000 voxels/s", "against dilated"], rows))
+        header = ("form", "seconds", "1000 voxels/s", "against dilated")
+        tables.append(TableSection(title, header=header, rows=rows))
     return tables

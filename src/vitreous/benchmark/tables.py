@@ -11,13 +11,13 @@ import torch
 
 import vitreous
 from vitreous.benchmark import memory, microtubule, quick, simulate, speed
+from vitreous.benchmark.comparison import Comparison, Scale
+from vitreous.benchmark.denoisers import DENOISER_TABLES
 from vitreous.benchmark.runner import Record, Row, measure_rows
 from vitreous.core import InputError, Progress
 from vitreous.inference import choose_device
 from vitreous.io import write_text_atomic
 from vitreous.report import TableSection, render_tables_report
-
-Table = tuple[str, list[str], list[list[str]]]
 
 
 @dataclass(frozen=True)
@@ -27,6 +27,7 @@ class Options:
     seeds: tuple[int, ...]
     only: tuple[str, ...]
     data: Path | None
+    scale: Scale
     progress: Progress
 
 
@@ -36,7 +37,7 @@ class TableKind:
 
     description: str
     rows: Callable[[Options], Iterator[Row]]
-    summarize: Callable[[Sequence[Record]], list[Table]]
+    summarize: Callable[[Sequence[Record]], list[TableSection]]
 
 
 @dataclass(frozen=True)
@@ -46,6 +47,15 @@ class TableResult:
     markdown: str
     records: list[Record]
     report: Path
+
+
+def comparison_kind(comparison: Comparison) -> TableKind:
+    """A comparison as a table."""
+    return TableKind(
+        comparison.description,
+        lambda o: comparison.rows(o.scale, o.seeds, o.only, o.progress),
+        comparison.summarize,
+    )
 
 
 TABLES = {
@@ -68,6 +78,7 @@ TABLES = {
         lambda o: microtubule.microtubule_rows(o.data, o.seeds, o.progress),
         microtubule.summarize,
     ),
+    **{name: comparison_kind(comparison) for name, comparison in DENOISER_TABLES.items()},
 }
 
 
@@ -77,30 +88,37 @@ def table_names() -> dict[str, str]:
 
 
 def run_table(
-    name: str, folder: Path, *, seeds: int, only: tuple[str, ...], data: Path | None, progress: Progress
+    name: str,
+    folder: Path,
+    *,
+    seeds: int,
+    only: tuple[str, ...],
+    data: Path | None,
+    scale: Scale,
+    progress: Progress,
 ) -> TableResult:
     """Measure what is missing of a table in `folder` and write `NAME.jsonl`, `NAME.md` and `NAME.html`."""
     if name not in TABLES:
         raise InputError(f"there is no table {name}", remedy=f"use one of {', '.join(TABLES)}, or list")
     kind = TABLES[name]
-    options = Options(tuple(range(1, seeds + 1)), only, data, progress)
+    options = Options(tuple(range(1, seeds + 1)), only, data, scale, progress)
     records = measure_rows(kind.rows(options), folder / f"{name}.jsonl", progress)
     tables = kind.summarize(records)
     versions = f"vitreous {vitreous.__version__}, torch {torch.__version__}"
     machine = f"{versions}, {platform.machine()}, {choose_device().description}"
     markdown = "\n\n".join([f"## {name}: {kind.description}", machine, *(as_markdown(t) for t in tables)])
     write_text_atomic(folder / f"{name}.md", markdown + "\n")
-    sections = [
-        TableSection(heading, header=tuple(header), rows=tuple(map(tuple, rows)))
-        for heading, header, rows in tables
-    ]
-    page = render_tables_report(f"Benchmark: {name}", sections, lead=f"{kind.description}. {machine}.")
+    page = render_tables_report(f"Benchmark: {name}", tables, lead=f"{kind.description}. {machine}.")
     report = write_text_atomic(folder / f"{name}.html", page)
     return TableResult(markdown, records, report)
 
 
-def as_markdown(table: Table) -> str:
-    """A heading and a Markdown table."""
-    heading, header, rows = table
-    lines = [header, ["---"] * len(header), *rows]
-    return "\n".join([f"### {heading}", "", *("| " + " | ".join(line) + " |" for line in lines)])
+def as_markdown(section: TableSection) -> str:
+    """A heading, its text and a Markdown table."""
+    parts = [f"### {section.heading}"]
+    if section.text:
+        parts.append(section.text)
+    if section.rows:
+        lines = [section.header, ["---"] * len(section.header), *section.rows]
+        parts.append("\n".join("| " + " | ".join(line) + " |" for line in lines))
+    return "\n\n".join(parts)

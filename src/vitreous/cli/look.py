@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -10,6 +11,15 @@ import typer
 from vitreous.cli.console import ConsoleProgress, print_result
 from vitreous.cli.denoise import Json, Quiet
 from vitreous.core.errors import InputError
+
+
+class Scale(StrEnum):
+    """How much of a paper's table to measure."""
+
+    small = "small"
+    full = "full"
+    paper = "paper"
+
 
 evaluate = typer.Typer(help="Metrics between files.", no_args_is_help=True, pretty_exceptions_enable=False)
 VoxelSize = Annotated[float | None, typer.Option(help="Voxel spacing in Å where the file has none.")]
@@ -94,8 +104,9 @@ def benchmark_command(
     ),
     seeds: Annotated[int, typer.Option(help="Number of seeds.", min=1)] = 3,
     rows: Annotated[
-        list[str] | None, typer.Option("--row", help="Only these cases; may be repeated.")
+        list[str] | None, typer.Option("--row", help="Only these cases or methods; may be repeated.")
     ] = None,
+    scale: Annotated[Scale, typer.Option(help="How much of a paper's table to measure.")] = Scale.small,
     data: Annotated[Path | None, typer.Option(help="Folder of real data, for tables that need it.")] = None,
     quiet: Quiet = False,
     json: Json = False,
@@ -110,7 +121,13 @@ def benchmark_command(
         return
     with progress.active():
         result = run_table(
-            table, output.absolute(), seeds=seeds, only=tuple(rows or ()), data=data, progress=progress
+            table,
+            output.absolute(),
+            seeds=seeds,
+            only=tuple(rows or ()),
+            data=data,
+            scale=scale.value,
+            progress=progress,
         )
     print_result(
         {"records": result.records, "report": str(result.report)},

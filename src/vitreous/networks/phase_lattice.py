@@ -9,7 +9,7 @@ equal coordinates modulo 3, the voxel itself can never come back: its offset alo
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import pairwise
 from typing import Literal
 
@@ -222,9 +222,18 @@ class VolumeShuffleBackbone(nn.Module):
         DCA blocks per stage.
     modulus
         3 for the dilated form on the full grid, 1 for the same network on a phase lattice.
+    block
+        What a stage is made of: `block(channels, modulus=modulus)`.
     """
 
-    def __init__(self, widths: Sequence[int] = (24, 48, 96), *, blocks: int = 2, modulus: int = 1) -> None:
+    def __init__(
+        self,
+        widths: Sequence[int] = (24, 48, 96),
+        *,
+        blocks: int = 2,
+        modulus: int = 1,
+        block: Callable[..., nn.Module] = DilatedChannelAttention,
+    ) -> None:
         super().__init__()
         self.modulus = modulus
         self.stride = modulus * 3 ** (len(widths) - 1)
@@ -232,7 +241,7 @@ class VolumeShuffleBackbone(nn.Module):
         self.receptive_radius = modulus * 3 ** (len(widths) - 1)
 
         def stage(channels: int) -> nn.Sequential:
-            return nn.Sequential(*(DilatedChannelAttention(channels, modulus=modulus) for _ in range(blocks)))
+            return nn.Sequential(*(block(channels, modulus=modulus) for _ in range(blocks)))
 
         self.encoders = nn.ModuleList(stage(w) for w in widths[:-1])
         self.downs = nn.ModuleList(nn.Conv3d(27 * a, b, 1) for a, b in pairwise(widths))

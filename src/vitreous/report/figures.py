@@ -145,6 +145,29 @@ def histogram_svg(histograms: Mapping[str, Curve]) -> str:
     return _to_svg(figure, "Histogram of voxel values")
 
 
+def dots_svg(groups: Mapping[str, Mapping[str, Sequence[float]]], axis: str) -> str:
+    """Values of the same names in several groups: a line for each name, a colour for each group.
+
+    Parameters
+    ----------
+    groups
+        Group to name to values, one dot each.
+    axis
+        What the values are.
+    """
+    names = list(dict.fromkeys(name for found in groups.values() for name in found))
+    figure, axes = _figure(6.4, 0.8 + 0.26 * len(names))
+    for style, (group, found) in enumerate(groups.items()):
+        points = [(value, names.index(name)) for name, values in found.items() for value in values]
+        x, y = zip(*points, strict=True) if points else ((), ())
+        axes.plot(x, y, "o", ms=4, mew=0, alpha=0.8, color=_colour(style + 1), label=_plain(group))
+    axes.set_yticks(range(len(names)), [_plain(name) for name in names])
+    axes.set(xlabel=_plain(axis), ylim=(len(names) - 0.5, -0.5))
+    axes.grid(axis="y", color=INK, lw=0.3, alpha=0.3)
+    _legend(axes)
+    return _to_svg(figure, f"{axis} of every method")
+
+
 def _figure(width: float, height: float) -> tuple[Figure, Axes]:
     from matplotlib.figure import Figure
 

@@ -10,7 +10,7 @@ import numpy as np
 from vitreous.core import Template
 from vitreous.simulate.bead_models import bead_model, template_from_beads
 from vitreous.simulate.complexes import SHREC_STRUCTURES
-from vitreous.simulate.contents import Contents, Particles, Sheets
+from vitreous.simulate.contents import Contents, Filaments, Particles, Sheets, Vesicles
 from vitreous.simulate.grand_model import GrandModel
 from vitreous.simulate.packing import pack
 
@@ -22,6 +22,8 @@ def crowd(
     seed: int,
     structures: Sequence[str] = SHREC_STRUCTURES,
     sheets: int = 0,
+    vesicles: int = 0,
+    filaments: Sequence[Filaments] = (),
     voxel_spacing_angstrom: float = 10.0,
 ) -> GrandModel:
     """Fill a box with bead models, the same number of each as far as there is room.
@@ -37,8 +39,8 @@ def crowd(
         Draws positions and orientations; the same one gives the same bytes.
     structures
         Names of bead models, such as "rubisco"; small ones for small boxes.
-    sheets
-        Membranes that run through the box, on top of the particles.
+    sheets, vesicles, filaments
+        Membranes that run through the box, closed ones, and filaments, on top of the particles.
     voxel_spacing_angstrom
         Edge of a voxel in Å.
 
@@ -57,6 +59,8 @@ def crowd(
         tuple(Particles(_template(name, voxel_spacing_angstrom), 1) for name in structures),
         particle_occupancy=occupancy,
         sheets=Sheets(sheets),
+        vesicles=Vesicles(vesicles),
+        filaments=tuple(filaments),
     )
     return pack(shape, voxel_spacing_angstrom, contents, np.random.default_rng(seed))
 

@@ -1,0 +1,114 @@
+"""The methods that tables compare, run on a case: filters, single-volume methods, ceilings."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vitreous.benchmark.cases import TRAINING_SEEDS, Case, CaseKind, make_case
+from vitreous.benchmark.runner import Record
+from vitreous.benchmark.scores import TUNED_FILTERS, best_filter, score
+from vitreous.core import Progress, Volume
+from vitreous.inference import choose_device
+from vitreous.methods import Noise2Noise, NoiseModel
+from vitreous.methods.noise2noise import PairConfig
+from vitreous.training import TrainingVolume
+from vitreous.workflows.denoise import (
+    DenoiseSettings,
+    Source,
+    TrainedModel,
+    denoise_source,
+    fit,
+    plan_memory,
+    predict,
+    prepared_model,
+    standardized,
+)
+
+Array = NDArray[np.float32]
+
+
+def measure(kind: CaseKind, seed: int, method: str, progress: Progress) -> Record:
+    """One method on one case: scores, seconds and what it says of itself."""
+    case = make_case(kind, seed)
+    begun = time.monotonic()
+    result, facts = denoised(kind, case, seed, method, progress)
+    seconds = time.monotonic() - begun
+    return {**score(case, result), "seconds": seconds, **facts}
+
+
+def denoised(kind: CaseKind, case: Case, seed: int, method: str, progress: Progress) -> tuple[Array, Record]:
+    """What a method makes of a case, and facts about how.
+
+    "noisy" is the case itself; the tuned filters and the ceilings (`CEILINGS`) look at the reference or at
+    more than one volume; all others are the methods of `vitreous denoise`, which see what a user has.
+    """
+    if method == "noisy":
+        return case.noisy, {}
+    if method in TUNED_FILTERS:
+        result, parameter = best_filter(case, method)
+        return result, {"parameter": parameter}
+    if method in CEILINGS:
+        return CEILINGS[method](kind, case, seed, progress), {}
+    outcome = denoise_source(Source(case.volume), DenoiseSettings(method=method, seed=seed), progress)
+    facts: Record = {}
+    if method == "auto":
+        facts["chosen"] = outcome.method
+    if outcome.prepared is not None:
+        facts["binning"] = outcome.prepared.binning
+    return outcome.data, facts
+
+
+def supervised(kind: CaseKind, case: Case, seed: int, progress: Progress) -> Array:
+    """The noise model's network and steps, trained on three other specimens with their truth."""
+    config = PairConfig(symmetric=False, binning=binning_of(case))
+    volumes = []
+    for training_seed in TRAINING_SEEDS:
+        other = make_case(kind, training_seed)
+        volume, _ = standardized(Source(Volume(other.noisy)), needs_target=False)
+        volumes.append(TrainingVolume(volume.data, volume.normalization, target=other.clean))
+    return trained_on_pairs(volumes, case.noisy, config, seed, progress)
+
+
+def noise2noise(kind: CaseKind, case: Case, seed: int, progress: Progress) -> Array:
+    """Between two frame halves, predicting both and averaging."""
+    first, second = case.halves
+    source = Source(Volume(case.noisy), Volume(first), Volume(second))
+    volume, _ = standardized(source, needs_target=True)
+    return trained_on_pairs([volume], None, PairConfig(binning=binning_of(case)), seed, progress)
+
+
+CEILINGS: Mapping[str, Callable[[CaseKind, Case, int, Progress], Array]] = {
+    "supervised": supervised,
+    "n2n": noise2noise,
+}
+
+
+def trained_on_pairs(
+    volumes: Sequence[TrainingVolume],
+    noisy: Array | None,
+    config: PairConfig,
+    seed: int,
+    progress: Progress,
+) -> Array:
+    """Train on pairs; denoise `noisy`, or the first pair itself."""
+    compute = choose_device("auto")
+    method = Noise2Noise(config, precision=compute.precision)
+    model, prepared = prepared_model(TrainedModel(method, method.build_network(seed), compute), volumes, seed)
+    settings = DenoiseSettings(seed=seed)
+    model = fit(model, prepared, settings, progress)
+    target = prepared[0]
+    if noisy is not None:
+        volume, _ = standardized(Source(Volume(noisy)), needs_target=False)
+        target = method.prepare(volume)
+    plan = plan_memory(model, Source(Volume(target.volume.data)), settings)
+    return predict(model, target, plan, seed, progress)
+
+
+def binning_of(case: Case) -> int:
+    """The binning that the noise model chooses: the ceilings get the same advantage."""
+    volume, _ = standardized(Source(Volume(case.noisy)), needs_target=False)
+    return NoiseModel().prepare(volume).binning

@@ -1,0 +1,185 @@
+"""The tables of the volume-shuffle paper and the first of the DUAL paper, on simulated stand-ins."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from vitreous.benchmark import published
+from vitreous.benchmark.ablations import COMPONENTS, LOSSES, measure_component, measure_losses
+from vitreous.benchmark.cases import CaseKind, Specimen, TiltRange
+from vitreous.benchmark.comparison import Comparison, Scale, published_of
+from vitreous.benchmark.standardized import measure_halves, measure_standardized
+
+SPECIMENS = {
+    "shrec20": Specimen(0.1, sheets=0),
+    "shrec21": Specimen(0.1, sheets=0, vesicles=2),
+    "polnet": Specimen(0.15, sheets=1, vesicles=1, actin=3, microtubules=1),
+}
+SIGMAS = (0.1, 0.15, 0.2)
+TILT_RANGES: Mapping[str, TiltRange] = {
+    "±70°": (-70, 70),
+    "±60°": (-60, 60),
+    "±40°": (-40, 40),
+    "±30°": (-30, 30),
+}
+LARGE = (200, 512, 512)
+
+SINGLE_VOLUME_LEARNED = ("n2v", "sc-net", "nmsg", "blindspot", "noise-model")
+CLASSICAL = ("gaussian", "lowpass", "median", "bilateral", "nad", "nlm", "bm4d")
+SUPERVISED = ("dncnn", "ffdnet", "vnet", "supervised")
+ALL = ("noisy", *CLASSICAL, *SINGLE_VOLUME_LEARNED, "auto", *SUPERVISED)
+
+Cases = Mapping[str, CaseKind]
+
+
+def scales(cases: Cases, small: tuple[str, ...]) -> Mapping[Scale, Cases]:
+    """The named cases at the small scale, all at the full one, all in a large volume at the paper's."""
+    return {
+        "small": {name: cases[name] for name in small},
+        "full": cases,
+        "paper": {f"{name}, large": replace(kind, shape=LARGE) for name, kind in cases.items()},
+    }
+
+
+def white(specimen: str, sigma: float) -> CaseKind:
+    """White noise on one of the three kinds of specimen."""
+    return CaseKind(f"{specimen}, white noise", SPECIMENS[specimen], "white", sigma)
+
+
+def t2() -> Comparison:
+    """White noise of three levels on three kinds of specimen, all methods."""
+    cases = {f"{name}, σ {sigma}": white(name, sigma) for name in SPECIMENS for sigma in SIGMAS}
+    printed = {
+        case: cells
+        for name, rows in published.T2.items()
+        for case, cells in published_of([f"{name}, σ {s}" for s in SIGMAS], rows).items()
+    }
+    return Comparison(
+        "volume-shuffle Table 2: white noise, all methods",
+        scales(cases, ("shrec21, σ 0.2",)),
+        ALL,
+        published=printed,
+    )
+
+
+def t3() -> Comparison:
+    """Tilt ranges: white noise on the wedge-limited volume as the paper has it, and noise in the wedge."""
+    cases = {}
+    for name, limits in TILT_RANGES.items():
+        cases[f"{name}, white"] = CaseKind(f"{name}, white noise", SPECIMENS["shrec21"], "white", 0.2, limits)
+        cases[f"{name}, in the wedge"] = CaseKind(
+            f"{name}, noise within the wedge", SPECIMENS["shrec21"], "wedge", 0.2, limits
+        )
+    return Comparison(
+        "volume-shuffle Table 3: tilt ranges, white noise and noise within the wedge",
+        scales(cases, ("±60°, white", "±60°, in the wedge", "±30°, white", "±30°, in the wedge")),
+        ("noisy", "gaussian", "blindspot", "noise-model", "auto", "supervised"),
+        shown=("psnr", "psnr_complete", "ssim"),
+        published=published_of([f"{name}, white" for name in TILT_RANGES], published.T3),
+        text="PSNR against the wedge-limited truth, then against the specimen itself, which the paper seems "
+        "to use, since its noisy volumes lose PSNR as the wedge grows.",
+    )
+
+
+def t4() -> Comparison:
+    """FSC between frame halves that were denoised separately."""
+    kind = CaseKind("tilt series with CTF", Specimen(0.2), "ctf", 4, (-60, 60))
+    return Comparison(
+        "volume-shuffle Table 4: FSC between separately denoised frame halves",
+        scales({"ctf, noise/signal 4": kind}, ("ctf, noise/signal 4",)),
+        ("noisy", "gaussian", "bm4d", *SINGLE_VOLUME_LEARNED),
+        shown=("halves_angstrom", "resolution_angstrom"),
+        published=published_of(["ctf, noise/signal 4"], published.T4),
+        text="Resolution in Å where the FSC of two separately denoised halves falls to 0.5, then where the "
+        "FSC with the truth does. A method that invents the same structure twice raises the first alone.",
+        measure=measure_halves,
+    )
+
+
+def t5() -> Comparison:
+    """Losses of the blind spot, with the default backbone."""
+    cases = {f"{name}, σ 0.2": white(name, 0.2) for name in ("shrec21", "polnet")}
+    return Comparison(
+        "volume-shuffle Table 5: losses of the blind spot, on the default network",
+        scales(cases, ("shrec21, σ 0.2",)),
+        tuple(LOSSES),
+        published=published_of(list(cases), published.T5),
+        measure=measure_losses,
+    )
+
+
+def t6() -> Comparison:
+    """Gaussian, Poisson and mixed noise."""
+    cases: dict[str, CaseKind] = {}
+    printed: dict[str, dict[str, str]] = {}
+    for noise, level in (("gaussian", 0.2), ("poisson", 0.02**0.5), ("mixture", 0.2)):
+        for name, specimen in SPECIMENS.items():
+            kind = "white" if noise == "gaussian" else noise
+            cases[f"{name}, {noise}"] = CaseKind(f"{noise} noise", specimen, kind, level)  # type: ignore[arg-type]
+        printed |= published_of([f"{name}, {noise}" for name in SPECIMENS], published.T6[noise])
+    return Comparison(
+        "volume-shuffle Table 6: kinds of noise",
+        scales(cases, ("shrec21, gaussian", "shrec21, poisson", "shrec21, mixture")),
+        ("noisy", "gaussian", "blindspot", "noise-model", "auto", "supervised"),
+        published=printed,
+    )
+
+
+def t7() -> Comparison:
+    """Parts of the paper's network, each with its measured self-gradient."""
+    cases = {f"{name}, σ 0.1": white(name, 0.1) for name in ("shrec20", "shrec21")}
+    return Comparison(
+        "volume-shuffle Table 7: parts of the network",
+        scales(cases, ("shrec21, σ 0.1",)),
+        tuple(COMPONENTS),
+        shown=("psnr", "ssim", "self_gradient"),
+        published=published_of(list(cases), published.T7),
+        text="Self-gradient: largest |d out(v) / d in(v)| over the largest gradient with respect to a voxel."
+        " Where it is not zero the network can copy the noise.",
+        measure=measure_component,
+    )
+
+
+def reconstructed() -> Comparison:
+    """Reconstructed noise: CTF, dose, counting noise, weighted back-projection."""
+    cases = {}
+    for occupancy, word in ((0.1, "sparse"), (0.35, "crowded")):
+        for name, limits in TILT_RANGES.items():
+            for level in (2, 4, 10):
+                cases[f"{word}, {name}, n/s {level}"] = CaseKind(
+                    f"{word}, {name}, noise/signal {level}", Specimen(occupancy), "ctf", level, limits
+                )
+    small = ("sparse, ±60°, n/s 4", "crowded, ±60°, n/s 4", "crowded, ±40°, n/s 2", "crowded, ±60°, n/s 10")
+    return Comparison(
+        "reconstructed noise: what the papers leave out",
+        scales(cases, small),
+        ("noisy", *CLASSICAL, *SINGLE_VOLUME_LEARNED, "auto", "supervised", "n2n"),
+        text="Blindness to the voxel itself does not help here: neighbours share their noise.",
+    )
+
+
+def dual_t1() -> Comparison:
+    """The first table of the DUAL paper, without DUAL's own row."""
+    kind = CaseKind("SHREC 2021-like, reconstructed", SPECIMENS["shrec21"], "ctf", 4, (-60, 60))
+    return Comparison(
+        "DUAL Table 1: denoising, every volume standardized",
+        scales({"shrec21-like": kind}, ("shrec21-like",)),
+        ("noisy", "gaussian", "nad", "nlm", "topaz-small", "topaz-large", "noise-model"),
+        published=published_of(["shrec21-like"], published.DUAL_T1),
+        text="Every volume is standardized before PSNR and SSIM, as in the paper; the range is that of the "
+        "standardized truth. `topaz-…`: our Noise2Noise U-Net of two widths, trained on other tomograms.",
+        measure=measure_standardized,
+    )
+
+
+DENOISER_TABLES: Mapping[str, Comparison] = {
+    "volume-shuffle-t2": t2(),
+    "volume-shuffle-t3": t3(),
+    "volume-shuffle-t4": t4(),
+    "volume-shuffle-t5": t5(),
+    "volume-shuffle-t6": t6(),
+    "volume-shuffle-t7": t7(),
+    "reconstructed": reconstructed(),
+    "dual-t1": dual_t1(),
+}

@@ -1,0 +1,71 @@
+"""Scores that need a form of their own: of separate halves, and of standardized volumes."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vitreous.benchmark.cases import SPACING_ANGSTROM, TRAINING_SEEDS, Case, CaseKind, make_case
+from vitreous.benchmark.contestants import denoised, trained_on_pairs
+from vitreous.benchmark.runner import Record
+from vitreous.benchmark.scores import BORDER, score
+from vitreous.core import Progress
+from vitreous.methods.noise2noise import PairConfig
+from vitreous.metrics import fourier_shell_correlation, fsc_resolution, psnr, ssim
+from vitreous.workflows.denoise import Source, standardized
+
+Array = NDArray[np.float32]
+TOPAZ_WIDTHS = {"topaz-small": 8, "topaz-large": 24}
+
+
+def measure_halves(kind: CaseKind, seed: int, method: str, progress: Progress) -> Record:
+    """Denoise either frame half for itself; their FSC, and that of their mean with the truth."""
+    case = make_case(kind, seed)
+    begun = time.monotonic()
+    results = []
+    for half in case.halves:
+        alone = replace(case, noise=half - case.clean)
+        results.append(denoised(kind, alone, seed, method, progress)[0])
+    seconds = time.monotonic() - begun
+    curve = fourier_shell_correlation(results[0], results[1])
+    found = score(case, np.float32(0.5) * (results[0] + results[1]))
+    return {**found, "halves_angstrom": fsc_resolution(curve, SPACING_ANGSTROM), "seconds": seconds}
+
+
+def measure_standardized(kind: CaseKind, seed: int, method: str, progress: Progress) -> Record:
+    """PSNR and SSIM of standardized volumes, as the DUAL paper scores them."""
+    case = make_case(kind, seed)
+    begun = time.monotonic()
+    if method in TOPAZ_WIDTHS:
+        result = topaz_like(kind, case, seed, TOPAZ_WIDTHS[method], progress)
+    else:
+        result = denoised(kind, case, seed, method, progress)[0]
+    seconds = time.monotonic() - begun
+    cut = (slice(BORDER, -BORDER),) * 3
+    found, truth = standard(result[cut]), standard(case.clean[cut])
+    data_range = float(np.ptp(truth))
+    plain = {f"plain_{k}": v for k, v in score(case, result).items() if k in ("psnr", "ssim")}
+    scores = {
+        "psnr": psnr(found, truth, data_range=data_range),
+        "ssim": ssim(found, truth, data_range=data_range),
+    }
+    return {**scores, **plain, "seconds": seconds}
+
+
+def standard(volume: Array) -> Array:
+    """The volume with mean 0 and deviation 1."""
+    result: Array = (volume - volume.mean()) / volume.std()
+    return result
+
+
+def topaz_like(kind: CaseKind, case: Case, seed: int, width: int, progress: Progress) -> Array:
+    """A Noise2Noise U-Net trained on the halves of other tomograms, as general models are."""
+    volumes = []
+    for training_seed in TRAINING_SEEDS:
+        other = make_case(kind, training_seed)
+        halves = [replace(other.volume, data=half) for half in other.halves]
+        volumes.append(standardized(Source(other.volume, halves[0], halves[1]), needs_target=True)[0])
+    return trained_on_pairs(volumes, case.noisy, PairConfig(width=width), seed, progress)

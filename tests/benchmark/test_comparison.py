@@ -1,0 +1,83 @@
+"""Comparison tables: rows of each scale, published rows beside ours, the parts of the network told apart."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+
+from vitreous.benchmark.ablations import COMPONENTS, self_gradient
+from vitreous.benchmark.cases import CaseKind, Specimen
+from vitreous.benchmark.comparison import Comparison, published_of, spread
+from vitreous.benchmark.denoisers import DENOISER_TABLES, LARGE
+from vitreous.benchmark.tables import as_markdown, table_names
+from vitreous.core import InputError, SilentProgress
+
+KIND = CaseKind("small", Specimen(0.1, sheets=0), "white", 0.2, shape=(32, 32, 32))
+
+
+def record(case, seed, method, psnr):
+    return {"case": case, "seed": seed, "method": method, "psnr": psnr, "ssim": 0.5, "seconds": 2.0}
+
+
+@pytest.fixture
+def comparison():
+    return Comparison(
+        "a table",
+        {"small": {"a": KIND}, "full": {"a": KIND, "b": KIND}, "paper": {"a": KIND}},
+        ("noisy", "gaussian"),
+        published={"a": {"noisy": "12.00 / 0.1"}},
+        measure=lambda kind, seed, method, progress: {"psnr": 1.0, "ssim": 1.0, "seconds": 0.0},
+    )
+
+
+def test_every_case_method_and_seed_has_a_row(comparison):
+    keys = [tuple(r.key.values()) for r in comparison.rows("full", (1, 2), (), SilentProgress())]
+    assert len(keys) == len(set(keys)) == 8
+    assert len(list(comparison.rows("small", (1, 2), (), SilentProgress()))) == 4
+
+
+def test_rows_can_be_chosen_by_case_and_by_method(comparison):
+    chosen = [tuple(r.key.values()) for r in comparison.rows("full", (1,), ("b", "noisy"), SilentProgress())]
+    assert chosen == [("b", 1, "noisy")]
+    with pytest.raises(InputError, match="no row c"):
+        list(comparison.rows("full", (1,), ("c",), SilentProgress()))
+
+
+def test_the_published_row_stands_beside_ours_and_says_so(comparison):
+    records = [record("a", 1, "noisy", 14.0), record("a", 2, "noisy", 15.0), record("a", 1, "gaussian", 20.0)]
+    section = comparison.summarize(records)[0]
+    assert section.rows[0] == ["noisy", "14.50 ± 0.71 / 0.500 ± 0.000"]
+    assert section.rows[-1] == ["published: noisy", "12.00 / 0.1"]
+    assert "| published: noisy | 12.00 / 0.1 |" in as_markdown(section)
+    assert section.figure_svg.startswith("<svg")
+
+
+def test_spread_of_one_value_has_no_deviation():
+    assert spread([30.0], "psnr") == "30.00"
+
+
+def test_published_cells_belong_to_their_case():
+    assert published_of(["x", "y"], {"m": ("1", "2")}) == {"x": {"m": "1"}, "y": {"m": "2"}}
+
+
+@pytest.mark.parametrize("name", DENOISER_TABLES)
+def test_scales_hold_each_other(name):
+    table = DENOISER_TABLES[name]
+    assert set(table.cases["small"]) <= set(table.cases["full"])
+    assert all(kind.shape == LARGE for kind in table.cases["paper"].values())
+    assert set(table.published) <= set(table.cases["full"])
+    assert name in table_names()
+
+
+def test_the_papers_own_arrangements_are_blind_and_pooling_is_not():
+    torch.manual_seed(0)
+    gradients = {name: self_gradient(build(2)) for name, build in COMPONENTS.items()}
+    assert gradients["DCA + shuffle"] == gradients["D-BSN + shuffle"] == 0
+    assert gradients["U-Net"] > 1e-3
+    assert gradients["DCA + U-Net"] > 1e-6
+
+
+def test_large_cases_differ_in_size_alone():
+    table = DENOISER_TABLES["volume-shuffle-t2"]
+    for name, kind in table.cases["full"].items():
+        assert table.cases["paper"][f"{name}, large"] == replace(kind, shape=LARGE)
