@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from vitreous.core import InputError
-from vitreous.simulate import SHREC_STRUCTURES, crowd, find_complex
+from vitreous.simulate import ACTIN, SHREC_STRUCTURES, Filaments, crowd, find_complex
 
 SHAPE = (40, 48, 56)
 SMALL = ("rubisco", "hsp90", "apoferritin")
@@ -82,3 +82,11 @@ def test_the_structures_of_shrec_are_thirteen_different_complexes():
 def test_what_makes_no_sense_is_refused(wrong):
     with pytest.raises(InputError):
         crowd(SHAPE, **({"occupancy": 0.1, "seed": 0, "structures": SMALL} | wrong))
+
+
+def test_vesicles_and_filaments_come_on_top_of_the_particles():
+    plain = crowd(SHAPE, occupancy=0.1, seed=0, structures=SMALL)
+    box = crowd(SHAPE, occupancy=0.1, seed=0, structures=SMALL, filaments=[Filaments(ACTIN, 1, 90.0)])
+    actin = box.class_names.index("actin") + 1
+    assert (box.class_mask == actin).any()
+    assert not (plain.class_mask == actin).any()
