@@ -22,6 +22,7 @@ bench: $(READY)
 	$(BIN)/pytest -m slow || test $$? -eq 5
 	$(BIN)/vitreous benchmark blindspot-speed
 	$(BIN)/vitreous benchmark memory
+	$(BIN)/vitreous benchmark simulate
 	$(BIN)/vitreous benchmark denoise-quick
 
 # The picture of the README, made by the demonstration itself.
