@@ -94,8 +94,8 @@ def run_table(
     seeds: int,
     only: tuple[str, ...],
     data: Path | None,
-    scale: Scale,
     progress: Progress,
+    scale: Scale = "small",
 ) -> TableResult:
     """Measure what is missing of a table in `folder` and write `NAME.jsonl`, `NAME.md` and `NAME.html`."""
     if name not in TABLES:
