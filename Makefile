@@ -21,6 +21,7 @@ check: $(READY)
 bench: $(READY)
 	$(BIN)/pytest -m slow || test $$? -eq 5
 	$(BIN)/vitreous benchmark blindspot-speed
+	$(BIN)/vitreous benchmark filter-speed
 	$(BIN)/vitreous benchmark memory
 	$(BIN)/vitreous benchmark simulate
 	$(BIN)/vitreous benchmark denoise-quick

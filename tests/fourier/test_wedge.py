@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from vitreous.fourier import measured_region
-from vitreous.simulate import TiltGeometry
+from vitreous.fourier import estimated_tilt_range, measured_region, patch_spectra
+from vitreous.simulate import TiltGeometry, wedge_filtered, weighted_back_projection, white_noise
 
 
 def spread_of(tilt, side=64):
@@ -78,3 +78,44 @@ def test_the_tilt_axis_and_the_untilted_plane_are_always_measured():
     missing = mask[:, :, 0].clone()
     assert missing[0].all()  # the tilt axis
     assert not missing[1:].any()  # kx = 0 elsewhere
+
+
+# --- the tilt range seen in noise -----------------------------------------------------------------
+
+RANGES = [(-60.0, 60.0), (-50.0, 50.0), (-40.0, 60.0), (-66.0, 30.0), (-75.0, 75.0), (10.0, 80.0)]
+
+
+def spectrum_of(noise):
+    """Mean windowed periodogram of half-overlapping patches of 32³."""
+    starts = [range(0, side - 31, 16) for side in noise.shape]
+    cuts = (
+        np.ascontiguousarray(noise[z : z + 32, y : y + 32, x : x + 32])
+        for z in starts[0]
+        for y in starts[1]
+        for x in starts[2]
+    )
+    return patch_spectra(torch.from_numpy(cut) for cut in cuts).mean(0)
+
+
+@pytest.mark.parametrize("tilts", RANGES)
+def test_the_tilt_range_of_masked_noise_is_found_within_a_degree(tilts):
+    noise = wedge_filtered(white_noise((96, 64, 96), np.random.default_rng(0)), tilts)
+    spectrum = spectrum_of(noise)
+    assert estimated_tilt_range(spectrum) == pytest.approx(tilts, abs=1)
+    assert estimated_tilt_range(spectrum.transpose(1, 2), tilt_axis=2) == pytest.approx(tilts, abs=1)
+    assert estimated_tilt_range(spectrum.flip(0).roll(1, 0)) == pytest.approx((-tilts[1], -tilts[0]), abs=1)
+
+
+@pytest.mark.parametrize("tilts", [(-60, 60), (-40, 60)])
+def test_the_tilt_range_of_back_projected_noise_is_found_within_three_degrees(tilts):
+    angles = np.arange(tilts[0], tilts[1] + 1, 3.0)
+    noise = weighted_back_projection(white_noise((len(angles), 64, 96), np.random.default_rng(0)), angles, 96)
+    assert estimated_tilt_range(spectrum_of(noise)) == pytest.approx(tilts, abs=3)
+
+
+def test_neither_white_noise_nor_the_wrong_tilt_axis_has_a_tilt_range():
+    white = white_noise((96, 64, 96), np.random.default_rng(0))
+    assert estimated_tilt_range(spectrum_of(white)) is None
+    masked = spectrum_of(wedge_filtered(white, (-60, 60)))
+    assert estimated_tilt_range(masked, tilt_axis=2) is None
+    assert estimated_tilt_range(torch.zeros(32, 32, 32)) is None

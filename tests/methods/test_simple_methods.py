@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 import torch
 
-from vitreous import filters
 from vitreous.core import Normalization
 from vitreous.methods import CLASSICAL, LEARNED, Noise2Noise, PreparedVolume
 from vitreous.methods.noise2noise import PairConfig
@@ -52,18 +51,6 @@ def test_padding_of_a_thin_pair_stays_out_of_the_loss():
     np.testing.assert_allclose(
         losses(False, TrainingVolume(a, AS_IS, target=b), 4), np.mean((2 * a - b) ** 2), rtol=1e-5
     )
-
-
-def test_filters_as_methods():
-    data = noise(0, (12, 13, 14))
-    before = data.copy()
-    gaussian, lowpass, median = (CLASSICAL[name] for name in ("gaussian", "lowpass", "median"))
-    np.testing.assert_array_equal(gaussian(2.0).denoise(data, None), filters.gaussian(data, sigma=2.0))
-    np.testing.assert_array_equal(median(5).denoise(data, None), filters.median(data, size=5))
-    for spacing, cutoff in ((None, 0.25), (10.0, 0.25), (5.0, 0.125), (100.0, 0.5)):
-        expected = filters.lowpass(data, cutoff=cutoff)  # 40 Å at so many Å per voxel
-        np.testing.assert_array_equal(lowpass(40.0).denoise(data, spacing), expected)
-    np.testing.assert_array_equal(data, before)
 
 
 def test_names_that_users_type_are_the_names_of_the_methods():

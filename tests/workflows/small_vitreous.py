@@ -25,7 +25,13 @@ from vitreous.methods import (
     NoiseModelConfig,
     PairConfig,
 )
+from vitreous.methods.n2v import Noise2Void, Noise2VoidConfig
+from vitreous.methods.nmsg import Nmsg, NmsgConfig
+from vitreous.methods.sc_net import ScNet, ScNetConfig
+from vitreous.methods.supervised import DnCnn, DnCnnConfig, FfdNet, FfdNetConfig, VNet, VNetConfig
 
+SIMULATED = {"patch_side": 16, "width": 4, "batch": 1, "steps": 6, "boxes": 1, "box_side": 24}
+TINY = {"patch_side": 16, "width": 4, "batch": 1, "levels": 1, "steps": 6}
 SMALL = {
     "noise-model": (
         NoiseModel,
@@ -33,6 +39,12 @@ SMALL = {
     ),
     "blindspot": (BlindSpot, partial(BlindSpotConfig, patch_side=24, width=4, levels=0, steps=6)),
     "n2n": (Noise2Noise, partial(PairConfig, patch_side=16, width=4, batch=1, levels=1, steps=6)),
+    "n2v": (Noise2Void, partial(Noise2VoidConfig, **TINY)),
+    "sc-net": (ScNet, partial(ScNetConfig, **TINY)),
+    "nmsg": (Nmsg, partial(NmsgConfig, noise_side=12, noise_batch=1, draws=2, **TINY)),
+    "dncnn": (DnCnn, partial(DnCnnConfig, depth=3, **SIMULATED)),
+    "ffdnet": (FfdNet, partial(FfdNetConfig, depth=3, **SIMULATED)),
+    "vnet": (VNet, partial(VNetConfig, levels=1, **SIMULATED)),
 }
 
 

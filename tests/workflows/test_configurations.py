@@ -1,16 +1,17 @@
 """Configurations from the command line: by name, from a file, printed and read again."""
 
 import json
+import sys
 import tomllib
 
 import numpy as np
 import pytest
 
 from vitreous.core import InputError
-from vitreous.methods import LEARNED, BlindSpotConfig
+from vitreous.methods import CLASSICAL, LEARNED, BlindSpotConfig
 from vitreous.report import DenoiseEvidence
 from vitreous.workflows.denoise import DenoiseSettings, as_toml, config_text
-from vitreous.workflows.denoise.config import chosen_config
+from vitreous.workflows.denoise.config import chosen_config, chosen_filter
 
 
 def test_the_papers_configuration_by_name():
@@ -31,6 +32,20 @@ def test_what_is_printed_is_read_again(tmp_path, method):
         assert chosen_config(method, DenoiseSettings(config=str(file))) == config
 
 
+@pytest.mark.parametrize("method", CLASSICAL)
+def test_filters_have_configurations_too(tmp_path, method):
+    settings = {"deconv": {"defocus_um": 3.5, "phases_flipped": True}, "nad": {"steps": 4}}.get(method, {})
+    filtering = CLASSICAL[method](**settings)
+    file = tmp_path / "a.toml"
+    file.write_text(as_toml(method, filtering))
+    assert chosen_filter(method, DenoiseSettings(config=str(file))) == filtering
+    with pytest.raises(InputError, match=f"{method} has no configuration paper"):
+        chosen_filter(method, DenoiseSettings(config="paper"))
+    file.write_text("sigmma = 3")
+    with pytest.raises(InputError, match=f"sigmma: .*--method {method} --print-config"):
+        chosen_filter(method, DenoiseSettings(config=str(file)))
+
+
 def printed(run, *words):
     code, out, err = run("denoise", *words, "--print-config")
     assert code == 0, err
@@ -44,7 +59,12 @@ def test_printing_needs_no_file_and_writes_none(run, tmp_path, monkeypatch):
     table = printed(run, "--method", "blindspot", "--steps", "5")
     assert (table["method"], table["steps"], table["patch_side"]) == ("blindspot", 5, 24)
     assert list(tmp_path.iterdir()) == []
-    assert run("denoise", "--method", "gaussian", "--print-config")[0] == 2
+    assert printed(run, "--method", "gaussian") == {"method": "gaussian", "version": 1, "sigma": 1.0}
+    table = printed(run, "--method", "deconv", "--defocus", "4", "--cs", "2")
+    assert (table["defocus_um"], table["spherical_aberration_mm"], table["voltage_kv"]) == (4, 2, 300)
+    assert "defocus_um" not in printed(run, "--method", "deconv")
+    assert run("denoise", "--method", "nlm", "--defocus", "4", "--print-config")[0] == 2
+    assert run("denoise", "--method", "magic", "--print-config")[0] == 2
     assert run("denoise", "--config", "none.toml", "--print-config")[0] == 2
 
 
@@ -61,6 +81,34 @@ def test_a_file_gives_what_its_settings_give(run, tomogram, tmp_path):
     facts = json.loads((tmp_path / "b.run" / "run.json").read_text())
     assert facts["steps"] == 4
     assert f"--config {tmp_path / 'own.toml'}" in facts["command"]
+
+
+def test_optics_on_the_command_line_go_before_those_of_a_file(run, tomogram, tmp_path):
+    file = tmp_path / "own.toml"
+    file.write_text('method = "deconv"\ndefocus_um = 2.0\nvoltage_kv = 200.0\nfalloff = 0.5\n')
+    words = ["denoise", tomogram, "--config", file]
+    for name, more in (("a", ["--defocus", "4.25"]), ("b", []), ("c", ["--voltage", "0"])):
+        code, out, err = run(*words, *more, "-o", tmp_path / f"{name}.mrc", "--json")
+        assert code == (2 if name == "c" else 0), err
+    assert err == "vitreous: --voltage: input should be greater than 0\n"
+    facts = json.loads((tmp_path / "a.run" / "run.json").read_text())
+    assert "defocus_um 4.25, voltage_kv 200.0" in facts["found"]["settings"]
+    assert "--defocus 4.25" in facts["command"]
+    assert "--defocus" not in json.loads((tmp_path / "b.run" / "run.json").read_text())["command"]
+    assert (tmp_path / "a.mrc").read_bytes() != (tmp_path / "b.mrc").read_bytes()
+    plain = ["denoise", tomogram, "--method", "deconv", "-o", tmp_path / "d.mrc"]
+    code, out, err = run(*plain)
+    assert (code, out, err.count("\n")) == (2, "", 1)
+    assert "--defocus UM" in err
+    assert not (tmp_path / "d.run").exists()
+
+
+def test_a_missing_extra_is_one_line(run, tomogram, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "bm4d", None)
+    code, out, err = run("denoise", tomogram, "--method", "bm4d", "-o", tmp_path / "out.mrc")
+    assert (code, out, err.count("\n")) == (2, "", 1)
+    assert "pip install vitreous[bm4d]" in err
+    assert not (tmp_path / "out.run").exists()
 
 
 BAD = {

@@ -10,7 +10,19 @@ from vitreous.workflows.denoise import DenoiseSettings, Source, denoise_source
 from vitreous.workflows.denoise.model import new_model
 
 pytestmark = pytest.mark.usefixtures("small")
-METHODS = ("noise-model", "blindspot", "gaussian", "lowpass", "median")
+METHODS = (
+    "noise-model",
+    "blindspot",
+    "n2v",
+    "sc-net",
+    "nmsg",
+    "dncnn",
+    "ffdnet",
+    "vnet",
+    "gaussian",
+    "lowpass",
+    "median",
+)
 
 
 class Listener(SilentProgress):
@@ -30,7 +42,7 @@ def noisy(shape, dtype=np.float32):
 def test_thin_odd_and_small_volumes(method, shape):
     data = noisy(shape)
     before = data.copy()
-    result = vitreous.denoise(data, method, device="cpu")
+    result = vitreous.denoise(vitreous.Volume(data, 10.0), method, device="cpu")
     assert result.shape == shape
     assert result.data.dtype == np.float32
     assert np.isfinite(result.data).all()
@@ -60,7 +72,7 @@ def test_some_voxels_not_finite(method):
     data = noisy((10, 20, 20))
     data[2, 3, 4:8], data[5, 5, 5], data[0, 0, 0] = np.nan, np.inf, -np.inf
     listener = Listener()
-    result = vitreous.denoise(data, method, progress=listener, device="cpu").data
+    result = vitreous.denoise(vitreous.Volume(data, 10.0), method, progress=listener, device="cpu").data
     assert np.isfinite(result).all()
     assert abs(result[2, 3, 5] - 20) < 15  # taken as the mean, not as zero or as the largest number
     assert any("6 voxels are NaN or infinite" in w for w in listener.warnings)

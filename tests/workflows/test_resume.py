@@ -35,7 +35,7 @@ def halves(tmp_path, blobs):
     return words
 
 
-@pytest.mark.parametrize("method", [*METHODS, "n2n"])
+@pytest.mark.parametrize("method", [*METHODS, "n2n", "sc-net", "nmsg", "dncnn"])
 def test_killed_at_random_moments(spawn, words, halves, tmp_path, method):
     options = ("--method", method, "--steps", "24", *(halves if method == "n2n" else ()))
     whole = spawn(*words("whole", *options))
@@ -108,7 +108,7 @@ def test_interrupt_leaves_a_checkpoint_and_says_how_to_go_on(spawn, words, run, 
     assert (tmp_path / "stopped.mrc").read_bytes() == (tmp_path / "whole.mrc").read_bytes()
 
 
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("method", [*METHODS, "n2v", "sc-net", "nmsg", "ffdnet", "vnet"])
 def test_same_seed_same_bytes_other_seed_others(run, words, tmp_path, method):
     for name, seed in (("a", 1), ("b", 1), ("c", 2)):
         assert run(*words(name, "--method", method, "--seed", seed))[0] == 0

@@ -10,7 +10,7 @@ from pathlib import Path
 import torch
 
 import vitreous
-from vitreous.benchmark import memory, microtubule, quick, simulate, speed
+from vitreous.benchmark import filter_speed, memory, microtubule, quick, simulate, speed
 from vitreous.benchmark.comparison import Comparison, Scale
 from vitreous.benchmark.denoisers import DENOISER_TABLES
 from vitreous.benchmark.runner import Record, Row, measure_rows
@@ -66,6 +66,11 @@ TABLES = {
     ),
     "blindspot-speed": TableKind(
         "training throughput of the blind-spot networks", lambda o: speed.speed_rows(), speed.summarize
+    ),
+    "filter-speed": TableKind(
+        "classical filters against scikit-image's and SimpleITK's",
+        lambda o: filter_speed.filter_speed_rows(),
+        filter_speed.summarize,
     ),
     "memory": TableKind("peak memory on a large volume", lambda o: memory.memory_rows(), memory.summarize),
     "simulate": TableKind(

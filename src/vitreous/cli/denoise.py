@@ -18,7 +18,10 @@ if TYPE_CHECKING:
     from vitreous.core import Progress
     from vitreous.workflows.denoise_files import DenoiseOutcome, DenoiseRequest
 
-METHOD_HELP = "auto, noise-model, blindspot, n2n, gaussian, lowpass or median."
+METHOD_HELP = (
+    "auto, noise-model, blindspot, n2n; n2v, sc-net, nmsg; dncnn, ffdnet, vnet (trained on simulated pairs); "
+    "gaussian, lowpass, median, bilateral, nad, nlm, bm4d, deconv."
+)
 Seed = Annotated[int, typer.Option(help="Seed of every random draw.", min=0, max=2**63 - 1)]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Show warnings only.")]
@@ -61,6 +64,18 @@ def denoise_command(
     invert: Annotated[bool, typer.Option(help="Invert the contrast of the output.")] = False,
     overwrite: Annotated[bool, typer.Option(help="Replace existing outputs.")] = False,
     seed: Seed = 0,
+    defocus: Annotated[
+        float | None, typer.Option(help="deconv: mean defocus in µm, positive for underfocus.", metavar="UM")
+    ] = None,
+    voltage: Annotated[
+        float | None, typer.Option(help="deconv: acceleration voltage in kV; 300.", metavar="KV")
+    ] = None,
+    cs: Annotated[
+        float | None, typer.Option(help="deconv: spherical aberration in mm; 2.7.", metavar="MM")
+    ] = None,
+    amplitude_contrast: Annotated[
+        float | None, typer.Option(help="deconv: share of amplitude contrast; 0.07.", metavar="SHARE")
+    ] = None,
     device: Device = "auto",
     quiet: Quiet = False,
     json: Json = False,
@@ -85,7 +100,19 @@ def denoise_command(
 
     config = config if config is None or is_preset(config) else os.path.abspath(config)
     settings = DenoiseSettings(
-        method, steps, budget, seed, device, max_memory, invert, absolute(model), config
+        method,
+        steps,
+        budget,
+        seed,
+        device,
+        max_memory,
+        invert,
+        absolute(model),
+        config,
+        defocus_um=defocus,
+        voltage_kv=voltage,
+        spherical_aberration_mm=cs,
+        amplitude_contrast=amplitude_contrast,
     )
     if print_config or output is None:
         sys.stdout.write(config_text(settings, halves=even is not None))

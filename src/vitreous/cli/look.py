@@ -73,7 +73,9 @@ def evaluate_fsc(
     from vitreous.workflows.evaluate import evaluate_shells
 
     facts = evaluate_shells(first, second, threshold, voxel_size)
-    lines = [f"resolution: {facts['resolution_angstrom']:.1f} Å at FSC = {threshold}"]
+    below = min(facts["fsc"]) < threshold
+    where = f"at FSC = {threshold}" if below else f"or better: the FSC never falls to {threshold}"
+    lines = [f"resolution: {facts['resolution_angstrom']:.1f} Å {where}"]
     print_result(facts, lines, as_json=json)
 
 

@@ -30,7 +30,7 @@ OUTPUT_FAULTS = {
 
 app = typer.Typer(
     name="vitreous",
-    help="Read cryo-electron tomograms that have no labels.",
+    help="Denoise and simulate cryo-electron tomograms: no labels, no clean data needed.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -46,7 +46,7 @@ resume.register(app)
 def root(
     version: Annotated[bool, typer.Option("--version", help="Print the version and stop.")] = False,
 ) -> None:
-    """Read cryo-electron tomograms that have no labels."""
+    """Denoise and simulate cryo-electron tomograms: no labels, no clean data needed."""
     if version:
         sys.stdout.write(f"vitreous {vitreous.__version__}\n")
         raise typer.Exit

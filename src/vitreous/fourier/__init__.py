@@ -6,7 +6,7 @@ from vitreous.fourier.grids import frequency_axes, frequency_radius, shell_means
 from vitreous.fourier.insertion import insert_slices
 from vitreous.fourier.resample import crop_spectrum, resample
 from vitreous.fourier.spectrum import NoiseGenerator, interpolate_spectrum, patch_spectra, symmetrize
-from vitreous.fourier.wedge import measured_region
+from vitreous.fourier.wedge import estimated_tilt_range, measured_region
 
 __all__ = [
     "NoiseGenerator",
@@ -14,6 +14,7 @@ __all__ = [
     "contrast_transfer",
     "critical_exposure",
     "crop_spectrum",
+    "estimated_tilt_range",
     "exposure_damping",
     "frequency_axes",
     "frequency_radius",

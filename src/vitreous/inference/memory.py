@@ -122,6 +122,6 @@ def plan_tiles(
             return MemoryPlan(side, needed)
     raise InputError(
         f"denoising a volume of {' × '.join(map(str, shape))} needs at least {needed / GIGABYTE:.1f} GB "
-        f"and {limit_bytes / GIGABYTE:.1f} GB may be used",
+        f"and {limit_bytes / GIGABYTE:.3g} GB may be used",
         remedy="raise --max-memory, or crop or bin the tomogram",
     )

@@ -1,20 +1,72 @@
 """The denoising methods: one folder each, and one mapping from the names users type."""
 
 from vitreous.methods.blindspot import BlindSpot, BlindSpotConfig
-from vitreous.methods.classical import Gaussian, Lowpass, Median
-from vitreous.methods.method import ClassicalMethod, LearnedConfig, LearnedMethod, PreparedVolume
+from vitreous.methods.classical import (
+    Bilateral,
+    BlockMatching,
+    Deconvolution,
+    Diffusion,
+    Gaussian,
+    Lowpass,
+    Median,
+    NonLocalMeans,
+)
+from vitreous.methods.method import (
+    ClassicalMethod,
+    LearnedConfig,
+    LearnedMethod,
+    PreparedFilter,
+    PreparedVolume,
+)
+from vitreous.methods.n2v import Noise2Void, Noise2VoidConfig
+from vitreous.methods.nmsg import Nmsg, NmsgConfig
 from vitreous.methods.noise2noise import Noise2Noise, PairConfig
 from vitreous.methods.noise_model import NoiseModel, NoiseModelConfig
+from vitreous.methods.sc_net import ScNet, ScNetConfig
+from vitreous.methods.supervised import (
+    DnCnn,
+    DnCnnConfig,
+    FfdNet,
+    FfdNetConfig,
+    Supervised,
+    VNet,
+    VNetConfig,
+)
 
-CLASSICAL: dict[str, type[Gaussian] | type[Lowpass] | type[Median]] = {
+CLASSICAL: dict[str, type[ClassicalMethod]] = {
     "gaussian": Gaussian,
     "lowpass": Lowpass,
     "median": Median,
+    "bilateral": Bilateral,
+    "nad": Diffusion,
+    "nlm": NonLocalMeans,
+    "bm4d": BlockMatching,
+    "deconv": Deconvolution,
 }
-LEARNED: dict[str, tuple[type[NoiseModel] | type[BlindSpot] | type[Noise2Noise], type[LearnedConfig]]] = {
+LEARNED: dict[
+    str,
+    tuple[
+        type[NoiseModel]
+        | type[BlindSpot]
+        | type[Noise2Noise]
+        | type[Noise2Void]
+        | type[ScNet]
+        | type[Nmsg]
+        | type[DnCnn]
+        | type[FfdNet]
+        | type[VNet],
+        type[LearnedConfig],
+    ],
+] = {
     "noise-model": (NoiseModel, NoiseModelConfig),
     "blindspot": (BlindSpot, BlindSpotConfig),
     "n2n": (Noise2Noise, PairConfig),
+    "n2v": (Noise2Void, Noise2VoidConfig),
+    "sc-net": (ScNet, ScNetConfig),
+    "nmsg": (Nmsg, NmsgConfig),
+    "dncnn": (DnCnn, DnCnnConfig),
+    "ffdnet": (FfdNet, FfdNetConfig),
+    "vnet": (VNet, VNetConfig),
 }
 
 __all__ = [
@@ -26,5 +78,7 @@ __all__ = [
     "LearnedMethod",
     "Noise2Noise",
     "NoiseModel",
+    "PreparedFilter",
     "PreparedVolume",
+    "Supervised",
 ]

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Generic, Literal, Protocol, Self, TypeVar
+from typing import ClassVar, Generic, Literal, Protocol, Self, TypeVar
 
 import numpy as np
 import torch
@@ -68,6 +68,8 @@ class PreparedVolume:
         What was found, in words.
     warnings
         What may spoil the result.
+    tilt_axis
+        1 for y, 2 for x, where the noise spectrum says it.
     """
 
     volume: TrainingVolume
@@ -78,6 +80,7 @@ class PreparedVolume:
     working_spectrum: Tensor | None = None
     summary: Mapping[str, str] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
+    tilt_axis: int | None = None
 
     @property
     def network_volume(self) -> TrainingVolume:
@@ -85,21 +88,63 @@ class PreparedVolume:
         return self.working or self.volume
 
 
-class ClassicalMethod(Protocol):
-    """A filter: no training."""
+@dataclass(frozen=True, eq=False)
+class PreparedFilter:
+    """A filter made ready for one volume.
+
+    Parameters
+    ----------
+    method
+        The filter with its configuration.
+    apply
+        Filtered copy of a block (z, y, x) of finite float32 grey values.
+    repeats
+        How often it is applied, each time to what the last time left.
+    summary
+        What was found about the volume, in words.
+    """
+
+    method: ClassicalMethod
+    apply: Callable[[NDArray[np.float32]], NDArray[np.float32]]
+    repeats: int = 1
+    summary: Mapping[str, str] = field(default_factory=dict)
+
+
+class ClassicalMethod(BaseModel):
+    """A filter: no training. Its fields are its configuration.
+
+    `bytes_per_voxel` is the working memory for each voxel of a block, the block and the result included,
+    `workspace_bytes` what it takes whatever the block's size.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     name: ClassVar[str]
+    bytes_per_voxel: ClassVar[float]
+    workspace_bytes: ClassVar[int] = 0
+
+    version: Literal[1] = 1
 
     @property
     def reach(self) -> int | None:
         """How many voxels away an input may still matter; None if every voxel matters everywhere."""
+        return None
 
     @property
-    def bytes_per_voxel(self) -> float:
-        """Working memory for each voxel of a block."""
+    def settings(self) -> str:
+        """The configuration in one line."""
+        fields = self.model_dump(exclude={"version"}, exclude_none=True)
+        return ", ".join(f"{name} {value}" for name, value in fields.items())
 
-    def denoise(self, data: NDArray[Any], spacing_angstrom: float | None) -> NDArray[np.float32]:
-        """Filtered copy of (z, y, x) grey values."""
+    def prepare(self, volume: TrainingVolume) -> PreparedFilter:
+        """Look at the whole volume: cheap, deterministic.
+
+        Raises
+        ------
+        InputError
+            If something that the filter needs is unknown or not installed.
+        """
+        raise NotImplementedError
 
 
 class LearnedMethod(Protocol):

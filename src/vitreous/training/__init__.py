@@ -10,7 +10,7 @@ from vitreous.training.loop import (
     Objective,
     TrainingRecord,
     TrainingSettings,
-    steps_within,
+    seconds_per_step,
     train,
 )
 from vitreous.training.sampling import Patch, PatchSampler, TrainingVolume, step_generator
@@ -26,7 +26,7 @@ __all__ = [
     "load_model",
     "model_sha256",
     "save_model",
+    "seconds_per_step",
     "step_generator",
-    "steps_within",
     "train",
 ]

@@ -131,8 +131,8 @@ def train(
     return TrainingRecord(state.losses, time.monotonic() - begun, rollbacks, state.validation)
 
 
-def steps_within(seconds: float, objective: Objective, settings: TrainingSettings) -> int:
-    """Number of steps that fit into `seconds`, from timing a few; the network is left as it was."""
+def seconds_per_step(objective: Objective, settings: TrainingSettings) -> float:
+    """What a step takes, from timing a few; the network is left as it was."""
     network = objective.network.train()
     before = copy.deepcopy(network.state_dict())
     optimizer = torch.optim.Adam(network.parameters(), settings.learning_rate, betas=settings.betas)
@@ -141,7 +141,7 @@ def steps_within(seconds: float, objective: Objective, settings: TrainingSetting
     for step in range(1, TIMED_STEPS + 1):
         _one_step(objective, optimizer, settings, step, 1.0)
     network.load_state_dict(before)
-    return max(1, int(seconds / ((time.monotonic() - begun) / TIMED_STEPS)))
+    return (time.monotonic() - begun) / TIMED_STEPS
 
 
 def learning_rate(settings: TrainingSettings, step: int) -> float:

@@ -41,6 +41,8 @@ class TrainingVolume:
         What messages call it.
     target
         Optional second volume of the same shape: the patch's partner (the other half, or the truth).
+    voxel_spacing_angstrom
+        Edge of a voxel in Å, None if unknown.
     """
 
     data: NDArray[Any]
@@ -48,6 +50,7 @@ class TrainingVolume:
     mask: NDArray[np.bool_] | None = None
     name: str = "volume"
     target: NDArray[Any] | None = None
+    voxel_spacing_angstrom: float | None = None
 
 
 @dataclass(frozen=True, eq=False)

@@ -58,7 +58,8 @@ class RunDirectory:
         try:
             facts = json.loads(file.read_text(encoding="utf-8"))
         except (FileNotFoundError, NotADirectoryError) as error:
-            raise InputError("is no run directory: run.json is missing", path=self.path) from error
+            text = "is no run directory: run.json is missing"
+            raise InputError(text, path=self.path, remedy="name the folder that a run made") from error
         except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
             raise InputError(f"cannot be read ({error})", path=file, remedy="start the run again") from error
         if not isinstance(facts, dict) or facts.get("schema") != RUN_SCHEMA or not facts.keys() >= REQUIRED:

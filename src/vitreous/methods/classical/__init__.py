@@ -1,5 +1,23 @@
 """Filters as methods: the simplest comparisons."""
 
-from vitreous.methods.classical.method import Gaussian, Lowpass, Median
+from vitreous.methods.classical.method import (
+    Bilateral,
+    BlockMatching,
+    Deconvolution,
+    Diffusion,
+    Gaussian,
+    Lowpass,
+    Median,
+    NonLocalMeans,
+)
 
-__all__ = ["Gaussian", "Lowpass", "Median"]
+__all__ = [
+    "Bilateral",
+    "BlockMatching",
+    "Deconvolution",
+    "Diffusion",
+    "Gaussian",
+    "Lowpass",
+    "Median",
+    "NonLocalMeans",
+]

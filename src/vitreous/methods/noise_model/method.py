@@ -92,12 +92,23 @@ class NoiseModel:
             "tilt axis": "not seen in the noise" if white else "y" if spectrum.tilt_axis == 1 else "x",
         }
         if binning == 1:
-            return PreparedVolume(volume, spectrum.power, share, summary=summary)
+            return PreparedVolume(
+                volume, spectrum.power, share, summary=summary, tilt_axis=spectrum.tilt_axis
+            )
         summary["network works on"] = (
             f"the volume binned {binning} ×: above that there is no signal to be seen"
         )
         power = crop_spectrum(spectrum.power, binning, rolloff=ROLLOFF)
-        return PreparedVolume(volume, spectrum.power, share, binning, binned(volume, binning), power, summary)
+        return PreparedVolume(
+            volume,
+            spectrum.power,
+            share,
+            binning,
+            binned(volume, binning),
+            power,
+            summary,
+            tilt_axis=spectrum.tilt_axis,
+        )
 
     def adapted(self, volumes: Sequence[PreparedVolume]) -> NoiseModel:
         """The weakest binning that any of the volumes asks for, and what goes with it."""
@@ -171,7 +182,7 @@ class RecorruptedObjective:
         self.network, self.config, self.device = network, config, device
         self.sampler = PatchSampler([v.network_volume for v in volumes], config.patch_side)
         block = (config.patch_side + WRAP,) * 3
-        self.noise = [NoiseGenerator(_spectrum(v), block) for v in volumes]
+        self.noise = [NoiseGenerator(seen_spectrum(v), block) for v in volumes]
 
     def loss(self, generator: torch.Generator) -> tuple[Tensor, str]:
         """Draw a batch and compare."""
@@ -202,7 +213,7 @@ def recorrupted_pair(values: Tensor, noise: Tensor, alpha: float) -> tuple[Tenso
     return values + alpha * noise, values - noise / alpha
 
 
-def _spectrum(volume: PreparedVolume) -> Tensor:
+def seen_spectrum(volume: PreparedVolume) -> Tensor:
     """Spectrum of the noise that the network sees, in units of its own input's variance."""
     if volume.noise_spectrum is None:
         raise ValueError("the volume was not prepared by NoiseModel.prepare")
@@ -213,7 +224,7 @@ def _spectrum(volume: PreparedVolume) -> Tensor:
 
 def _periodic_noise(volume: PreparedVolume, draws: int, seed: int) -> Callable[[int, Tile], Tensor]:
     """A function of (draw, tile) that cuts a tile's noise from fields of period 96 voxels."""
-    source = NoiseGenerator(_spectrum(volume), (PERIOD,) * 3)
+    source = NoiseGenerator(seen_spectrum(volume), (PERIOD,) * 3)
     fields: list[Tensor] = []
 
     def cut(draw: int, tile: Tile) -> Tensor:

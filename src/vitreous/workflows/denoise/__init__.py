@@ -9,11 +9,19 @@ from vitreous.workflows.denoise.plan import (
     plan_memory,
     standardized,
 )
-from vitreous.workflows.denoise.values import Denoised, DenoiseSettings, Plan, Source, TrainedModel
+from vitreous.workflows.denoise.values import (
+    OPTICS_OPTIONS,
+    Denoised,
+    DenoiseSettings,
+    Plan,
+    Source,
+    TrainedModel,
+)
 from vitreous.workflows.denoise.volumes import carry_out, denoise, denoise_source
 
 __all__ = [
     "METHODS",
+    "OPTICS_OPTIONS",
     "SMALLEST_SIDE",
     "DenoiseSettings",
     "Denoised",

@@ -5,15 +5,17 @@ from __future__ import annotations
 import json
 import tomllib
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from vitreous.core import InputError
-from vitreous.methods import LEARNED, LearnedConfig
-from vitreous.workflows.denoise.values import DenoiseSettings
+from vitreous.methods import CLASSICAL, LEARNED, ClassicalMethod, LearnedConfig
+from vitreous.workflows.denoise.values import OPTICS_OPTIONS, DenoiseSettings
 
 PRESETS = ("paper",)
+
+ConfigT = TypeVar("ConfigT", bound=BaseModel)
 
 
 def is_preset(config: str) -> bool:
@@ -43,35 +45,69 @@ def chosen_config(method: str, settings: DenoiseSettings) -> LearnedConfig:
     InputError
         If there is none of that name, or the file does not describe one of this method.
     """
-    config_type = LEARNED[method][1]
-    if settings.config is None:
-        config = config_type()
-    elif is_preset(settings.config):
-        preset = getattr(config_type, settings.config, None)
-        if preset is None:
-            able = ", ".join(name for name, (_, kind) in LEARNED.items() if hasattr(kind, settings.config))
-            text = f"{method} has no configuration {settings.config}"
-            raise InputError(text, remedy=f"--method {able} has one")
-        config = preset()
-    else:
-        config = config_of_file(method, Path(settings.config))
+    config = configured(method, LEARNED[method][1], settings)
     return config if settings.steps is None else config.model_copy(update={"steps": settings.steps})
 
 
-def config_of_file(method: str, path: Path) -> LearnedConfig:
+def chosen_filter(method: str, settings: DenoiseSettings) -> ClassicalMethod:
+    """A filter with its configuration; optics in the settings go before those of a file.
+
+    Raises
+    ------
+    InputError
+        If the file does not describe a configuration of this filter, or the optics are impossible.
+    """
+    kind = CLASSICAL[method]
+    config = configured(method, kind, settings)
+    try:
+        return kind.model_validate({**config.model_dump(), **settings.optics})
+    except ValidationError as error:
+        name, fault = first_fault(error)
+        raise InputError(f"{OPTICS_OPTIONS.get(name, name)}: {fault}") from error
+
+
+def check_optics(method: str, settings: DenoiseSettings) -> None:
+    """Raise InputError if the settings name optics that the method has no use for."""
+    known = CLASSICAL[method].model_fields if method in CLASSICAL else {}
+    for name in settings.optics:
+        if name not in known:
+            text = f"{OPTICS_OPTIONS[name]} means nothing to {method}"
+            raise InputError(text, remedy="leave it out, or choose --method deconv")
+
+
+def configured(method: str, kind: type[ConfigT], settings: DenoiseSettings) -> ConfigT:
+    """The configuration that the settings name: the defaults, one known by name, or a file."""
+    if settings.config is None:
+        return kind()
+    if not is_preset(settings.config):
+        return config_of_file(method, kind, Path(settings.config))
+    preset = getattr(kind, settings.config, None)
+    if preset is None:
+        able = ", ".join(name for name, (_, known) in LEARNED.items() if hasattr(known, settings.config))
+        text = f"{method} has no configuration {settings.config}"
+        raise InputError(text, remedy=f"--method {able} has one")
+    config: ConfigT = preset()
+    return config
+
+
+def config_of_file(method: str, kind: type[ConfigT], path: Path) -> ConfigT:
     """What a TOML file says about the configuration of `method`."""
     table = read_table(path)
     named = table.pop("method", method)
     if named != method:
         raise InputError(f"is a configuration of {named}, not of {method}", path=path)
     try:
-        return LEARNED[method][1](**table)
+        return kind(**table)
     except ValidationError as error:
-        first = error.errors()[0]
-        place = ".".join(map(str, first["loc"]))
-        text = f"{place}: {first['msg'].lower()}"
+        text = ": ".join(first_fault(error))
         remedy = f"see vitreous denoise --method {method} --print-config"
         raise InputError(text, path=path, remedy=remedy) from error
+
+
+def first_fault(error: ValidationError) -> tuple[str, str]:
+    """The first setting that is wrong, and what is wrong with it."""
+    first = error.errors()[0]
+    return ".".join(map(str, first["loc"])), first["msg"].lower()
 
 
 def read_table(path: Path) -> dict[str, Any]:
@@ -85,7 +121,7 @@ def read_table(path: Path) -> dict[str, Any]:
         raise InputError(f"is no TOML ({error})", path=path, remedy="correct it") from error
 
 
-def as_toml(method: str, config: LearnedConfig) -> str:
+def as_toml(method: str, config: BaseModel) -> str:
     """A configuration as a file that `--config` reads; what is left to the volume (None) is left out.
 
     Examples
@@ -107,6 +143,10 @@ def config_text(settings: DenoiseSettings, *, halves: bool = False) -> str:
     """The configuration that these settings lead to, as TOML; `halves`: even and odd tomograms are given."""
     default = "n2n" if halves else "noise-model"
     asked = settings.method if settings.method != "auto" else method_of_file(settings) or default
+    check_optics(asked, settings)
+    if asked in CLASSICAL:
+        return as_toml(asked, chosen_filter(asked, settings))
     if asked not in LEARNED:
-        raise InputError(f"--method {asked} has no configuration", remedy=f"use one of {', '.join(LEARNED)}")
+        known = ", ".join((*LEARNED, *CLASSICAL))
+        raise InputError(f"--method {asked} has no configuration", remedy=f"use one of {known}")
     return as_toml(asked, chosen_config(asked, settings))

@@ -20,11 +20,13 @@ from vitreous.training import (
     TrainingRecord,
     TrainingVolume,
     load_model,
-    steps_within,
+    seconds_per_step,
     train,
 )
 from vitreous.workflows.denoise.config import chosen_config
 from vitreous.workflows.denoise.values import DenoiseSettings, Source, TrainedModel
+
+WORTH_TIMING = 100  # steps; a shorter training is over before its time has been estimated
 
 
 def new_model(name: str, settings: DenoiseSettings) -> TrainedModel:
@@ -94,6 +96,9 @@ def fit(
         method, compute = model.method, model.compute
         objective = method.objective(model.network, volumes, compute.device)
         training = method.config.training_settings(settings.seed, compute.device, compute.precision)
+        if training.steps >= WORTH_TIMING and settings.time_budget_seconds is None:
+            seconds = training.steps * seconds_per_step(objective, training)
+            progress.note(f"{training.steps} training steps, about {seconds / 60:.1f} min in all")
         return replace(model, record=train(objective, training, progress, store))
     except (MemoryError, RuntimeError) as error:
         if not is_out_of_memory(error):
@@ -116,7 +121,8 @@ def within_budget(
     if steps is None:
         objective = method.objective(model.network, volumes, compute.device)
         training = method.config.training_settings(settings.seed, compute.device, compute.precision)
-        steps = steps_within(settings.time_budget_seconds or 0, objective, training)
+        budget = settings.time_budget_seconds or 0
+        steps = max(1, int(budget / seconds_per_step(objective, training)))
         if store:
             store.keep_steps(steps)
     progress.note(f"{steps} steps fit into the time budget")

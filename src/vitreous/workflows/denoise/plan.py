@@ -10,9 +10,10 @@ import torch
 
 from vitreous.core import InputError, Volume, VoxelStatistics, measure_voxels
 from vitreous.inference import MemoryPlan, available_memory, parse_memory, plan_tiles
-from vitreous.methods import CLASSICAL, LEARNED, ClassicalMethod
+from vitreous.methods import CLASSICAL, LEARNED, ClassicalMethod, Supervised
+from vitreous.methods.supervised.pairs import check_spacing
 from vitreous.training import TrainingVolume
-from vitreous.workflows.denoise.config import check_config, method_of_file
+from vitreous.workflows.denoise.config import check_config, check_optics, chosen_filter, method_of_file
 from vitreous.workflows.denoise.model import new_model
 from vitreous.workflows.denoise.values import DenoiseSettings, Plan, Source, TrainedModel
 from vitreous.workflows.evaluate import check_comparable
@@ -40,13 +41,16 @@ def plan_denoising(source: Source, settings: DenoiseSettings, model: TrainedMode
             text = f"the model is of the method {model.method.name}, not {settings.method}"
             raise InputError(text, path=settings.model, remedy="leave out --method")
         name, reason = model.method.name, "the given model"
+    check_optics(name, settings)
     if name in CLASSICAL:
-        if settings.config is not None:
-            raise InputError(f"{name} takes no configuration", remedy="leave out --config")
+        method = chosen_filter(name, settings)
         volume, warnings = standardized(source, needs_target=False)
-        return Plan(name, reason, volume, plan_filter(CLASSICAL[name](), source, settings), warnings)
+        memory = plan_filter(method, source, settings)
+        return Plan(name, reason, volume, memory, warnings, filter=method.prepare(volume))
     volume, warnings = standardized(source, needs_target=name == "n2n")
     model = model or new_model(name, settings)
+    if model.record is None and isinstance(model.method, Supervised):
+        check_spacing(volume.voxel_spacing_angstrom, source.name)
     return Plan(name, reason, volume, plan_memory(model, source, settings), warnings, model)
 
 
@@ -67,13 +71,16 @@ def check_source(source: Source) -> None:
     if min(shape) < SMALLEST_SIDE:
         sides = " × ".join(map(str, shape))
         raise InputError(
-            f"it has {sides} voxels, and every side must have at least {SMALLEST_SIDE}", path=source.name
+            f"it has {sides} voxels, and every side must have at least {SMALLEST_SIDE}",
+            path=source.name,
+            remedy="give a larger part of the tomogram",
         )
     if (source.even is None) != (source.odd is None):
         raise InputError("only one half tomogram was given", remedy="give both --even and --odd")
-    for other in (source.even, source.odd, source.mask, source.reference):
+    for what in ("even", "odd", "mask", "reference"):
+        other = getattr(source, what)
         if other is not None and other.shape != shape:
-            text = f"a half, mask or reference of {other.shape} (z, y, x) does not fit a tomogram of {shape}"
+            text = f"its size {shape} (z, y, x) differs from {other.shape} of --{what}"
             raise InputError(text, path=source.name, remedy="give files of the same size")
     if source.mask is not None and not source.mask.any():
         raise InputError(
@@ -121,9 +128,10 @@ def standardized(source: Source, *, needs_target: bool) -> tuple[TrainingVolume,
             f"{statistics.clipped_share:.1%} of the voxels lie far outside the rest and were clipped."
         )
     data = None if target is None else target.data
-    return TrainingVolume(volume.data, statistics.normalization, source.mask, source.name, data), tuple(
-        warnings
-    )
+    spacing = source.volume.mean_spacing_angstrom
+    return TrainingVolume(
+        volume.data, statistics.normalization, source.mask, source.name, data, spacing
+    ), tuple(warnings)
 
 
 def measured(volume: Volume, source: Source) -> VoxelStatistics:
@@ -158,7 +166,7 @@ def plan_filter(method: ClassicalMethod, source: Source, settings: DenoiseSettin
         margin=method.reach or 0,
         stride=1,
         limit_bytes=memory_limit(torch.device("cpu"), settings),
-        input_bytes=source.volume.data.nbytes,
+        input_bytes=source.volume.data.nbytes + method.workspace_bytes,
         tile=max(source.volume.shape) if method.reach is None else None,
     )
 

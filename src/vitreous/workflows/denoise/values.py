@@ -13,8 +13,15 @@ from torch import nn
 from vitreous.core import Volume
 from vitreous.inference import ComputeDevice, MemoryPlan
 from vitreous.io import HalfSplit
-from vitreous.methods import LearnedMethod, PreparedVolume
+from vitreous.methods import LearnedMethod, PreparedFilter, PreparedVolume
 from vitreous.training import TrainingRecord, TrainingVolume
+
+OPTICS_OPTIONS = {
+    "defocus_um": "--defocus",
+    "voltage_kv": "--voltage",
+    "spherical_aberration_mm": "--cs",
+    "amplitude_contrast": "--amplitude-contrast",
+}
 
 
 @dataclass(frozen=True)
@@ -34,6 +41,16 @@ class DenoiseSettings:
     invert: bool = False
     model: Path | None = None
     config: str | None = None
+    defocus_um: float | None = None
+    voltage_kv: float | None = None
+    spherical_aberration_mm: float | None = None
+    amplitude_contrast: float | None = None
+
+    @property
+    def optics(self) -> dict[str, float]:
+        """What is said about the microscope, by the names in a configuration."""
+        named = {name: getattr(self, name) for name in OPTICS_OPTIONS}
+        return {name: value for name, value in named.items() if value is not None}
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,7 +84,7 @@ class TrainedModel:
 class Plan:
     """What will be done to a source; making one changes nothing, so that bad input is found early.
 
-    `model` is None for a classical filter, whose `volume` serves for its statistics only.
+    A classical filter is in `filter`; a learned method, trained or not, in `model`.
     """
 
     method: str
@@ -76,6 +93,7 @@ class Plan:
     memory: MemoryPlan
     warnings: tuple[str, ...] = ()
     model: TrainedModel | None = None
+    filter: PreparedFilter | None = None
 
 
 @dataclass(frozen=True, eq=False)

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from vitreous.core import InputError, Interrupted, Progress, SilentProgress, Volume, read_block
 from vitreous.inference import tiles_of
 from vitreous.io import open_volume
-from vitreous.methods import CLASSICAL
+from vitreous.methods import PreparedFilter, PreparedVolume
 from vitreous.training import CheckpointStore
 from vitreous.workflows.denoise.model import fit, predict, prepared_model
 from vitreous.workflows.denoise.plan import plan_denoising
@@ -108,8 +108,9 @@ def carry_out(
     memory = plan.memory
     device = plan.model.compute.description if plan.model else "CPU"
     progress.note(f"{device}; up to {memory.peak_bytes / 1e9:.1f} GB of memory, tiles of {memory.tile}")
-    if plan.model is None:
-        return filtered(plan, source, settings, progress)
+    if plan.filter is not None:
+        return filtered(plan, plan.filter, source, settings, progress)
+    assert plan.model is not None
     model, (prepared,) = prepared_model(plan.model, [plan.volume], settings.seed)
     if model.record is None:
         model = fit(model, [prepared], settings, progress, store)
@@ -124,23 +125,32 @@ def carry_out(
     return Denoised(data, plan.method, plan.reason, prepared, model, memory, warnings, seconds)
 
 
-def filtered(plan: Plan, source: Source, settings: DenoiseSettings, progress: Progress) -> Denoised:
+def filtered(
+    plan: Plan, prepared: PreparedFilter, source: Source, settings: DenoiseSettings, progress: Progress
+) -> Denoised:
     """What a classical filter makes of a source, block by block; equal to the filter of the whole."""
     begun = time.monotonic()
-    method = CLASSICAL[plan.method]()
     data, result = source.volume.data, np.empty(source.volume.shape, np.float32)
-    tiles = list(tiles_of(data.shape, tile=plan.memory.tile, margin=method.reach or 0, stride=1))
-    progress.start("filtering", len(tiles))
+    tiles = list(tiles_of(data.shape, tile=plan.memory.tile, margin=prepared.method.reach or 0, stride=1))
+    progress.start("filtering", len(tiles) * prepared.repeats)
     for tile in tiles:
-        if progress.should_stop():
-            raise Interrupted
         block = read_block(data, tile.start, tile.shape)
         block[~np.isfinite(block)] = plan.volume.normalization.mean
-        result[tile.core] = method.denoise(block, source.volume.mean_spacing_angstrom)[tile.inner]
-        progress.advance()
+        for _ in range(prepared.repeats):
+            if progress.should_stop():
+                raise Interrupted
+            block = prepared.apply(block)
+            progress.advance()
+        result[tile.core] = block[tile.inner]
     if settings.invert:
         np.negative(result, out=result)
-    seconds = {"filtering": time.monotonic() - begun}
+    summary = {"settings": prepared.method.settings, **prepared.summary}
     return Denoised(
-        result, plan.method, plan.reason, plan=plan.memory, warnings=plan.warnings, seconds=seconds
+        result,
+        plan.method,
+        plan.reason,
+        PreparedVolume(plan.volume, summary=summary),
+        plan=plan.memory,
+        warnings=plan.warnings,
+        seconds={"filtering": time.monotonic() - begun},
     )

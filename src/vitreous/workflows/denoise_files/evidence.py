@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+import vitreous
 from vitreous.core import Volume
 from vitreous.methods.noise_model import check_residual
 from vitreous.metrics import fourier_shell_correlation
@@ -28,6 +29,13 @@ CITATIONS = {
     "noise-model": "Pang et al. (2021), Recorrupted-to-Recorrupted: unsupervised denoising.",
     "blindspot": "Liu et al., J-invariant volume shuffle for self-supervised tomogram denoising.",
     "n2n": "Buchholz et al. (2019), Content-aware image restoration for electron microscopy (cryoCARE).",
+    "bilateral": "Tomasi & Manduchi (1998), Bilateral filtering for gray and color images.",
+    "nad": "Frangakis & Hegerl (2001), Noise reduction in electron tomographic reconstructions using "
+    "nonlinear anisotropic diffusion.",
+    "nlm": "Buades, Coll & Morel (2005), A non-local algorithm for image denoising.",
+    "bm4d": "Maggioni et al. (2013), Nonlocal transform-domain filter for volumetric data denoising and "
+    "reconstruction; Mäkinen, Azzari & Foi (2020), Collaborative filtering of correlated noise.",
+    "deconv": "Tegunov & Cramer (2019), Real-time cryo-electron microscopy data preprocessing with Warp.",
 }
 
 
@@ -96,6 +104,7 @@ def summary_of(source: Source, result: Denoised, request: DenoiseRequest) -> dic
     if result.model and result.model.record:
         facts["training"] = f"{len(result.model.record.losses)} steps, seed {request.settings.seed}"
         facts["computed on"] = result.model.compute.description
+    facts["version"] = f"vitreous {vitreous.__version__}"
     facts["time"] = ", ".join(f"{name} {seconds:.0f} s" for name, seconds in result.seconds.items())
     return facts
 

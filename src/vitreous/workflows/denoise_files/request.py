@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from vitreous.workflows.denoise import DenoiseSettings
+from vitreous.workflows.denoise import OPTICS_OPTIONS, DenoiseSettings
 
 PATHS = ("input", "output", "run_dir", "even", "odd", "mask", "reference")
 
@@ -76,6 +76,7 @@ class DenoiseRequest:
             "--reference": self.reference,
             "--voxel-size": self.voxel_size_angstrom,
             "--max-memory": settings.max_memory,
+            **{OPTICS_OPTIONS[name]: value for name, value in settings.optics.items()},
         }
         for option, value in named.items():
             words += [] if value is None else [option, str(value)]

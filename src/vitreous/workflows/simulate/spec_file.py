@@ -40,7 +40,7 @@ def preset_text(name: str) -> str:
     if name not in preset_names():
         close = difflib.get_close_matches(name, preset_names(), 1)
         remedy = f"did you mean {close[0]}?" if close else f"choose {', '.join(preset_names())}"
-        raise InputError(f"there is no preset {name!r}", remedy=f"{remedy} A file's name ends in .toml")
+        raise InputError(f"there is no preset {name!r}", remedy=f"{remedy}; the name of a file ends in .toml")
     return str((_presets() / f"{name}.toml").read_text(encoding="utf-8"))
 
 

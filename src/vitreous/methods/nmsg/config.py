@@ -1,0 +1,38 @@
+"""Settings of NMSG."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt
+
+from vitreous.methods.nmsg.patches import NoiseFrom
+from vitreous.methods.plain_unet import UNetConfig
+
+
+class NmsgConfig(UNetConfig):
+    """Settings of NMSG.
+
+    The noise is learned from patches of `noise_side` voxels, `noise_batch` at a time: the `quiet_share`
+    of all patches with the least structure, or those at the "top-and-bottom" of the volume;
+    `gradient_penalty` steadies the game that it is learned by.
+
+    `pairs`: "noisier" trains from y + n to y and shows the network y, as published, which leaves much of
+    the noise in the result. "corrected" takes it off, see `Nmsg`, and averages over `draws` of n.
+
+    `sparsity` weighs the mean absolute gradient of the prediction, `guidance` its mean square distance
+    to the volume smoothed by a Gaussian of `smooth_sigma` voxels. The published weight of the latter is
+    0.5: it draws the result towards what the filter gives, and beside corrected pairs it has no part.
+    """
+
+    betas: tuple[float, float] = (0.5, 0.999)
+    noise_side: PositiveInt = Field(16, ge=12, multiple_of=4)
+    noise_batch: PositiveInt = 6
+    noise_from: NoiseFrom = "quiet"
+    quiet_share: float = Field(0.15, gt=0, le=1)
+    gradient_penalty: NonNegativeFloat = 1.0
+    pairs: Literal["corrected", "noisier"] = "corrected"
+    sparsity: NonNegativeFloat = 0.05
+    guidance: NonNegativeFloat = 0.0
+    smooth_sigma: PositiveFloat = 1.0
+    draws: PositiveInt = 16
