@@ -122,5 +122,5 @@ SMALL = {"steps": 60, "patch_side": 24, "batch": 1, "width": 4, "levels": 1, "le
     ids=["n2v", "sc-net", "nmsg"],
 )
 def test_it_denoises_white_noise(method, decibels):
-    """In a few seconds: 60 steps, or 100 where the noise is learned first; a copy of the input gains nothing."""
+    """In seconds: 60 steps, or 100 where the noise is learned first; a copy of the input gains nothing."""
     assert improvement(method) > decibels
