@@ -93,6 +93,7 @@ def test_a_filter_in_steps_shows_each_and_stops_between_them():
         denoise_source(source, settings, listener)
 
 
+KEPT_BY_ALLOCATOR = 5_000_000  # pages that a long-lived process gets back in pieces; 2.3 MB seen
 BRIEF = {"nad": {"steps": 2}, "nlm": {"search_radius": 1}, "deconv": {"defocus_um": 4.0}}
 
 
@@ -119,4 +120,4 @@ def test_the_estimate_of_working_memory_holds(method):
         block = prepared.apply(block)
     peak = resident("VmHWM") - before
     estimate = filtering.bytes_per_voxel * data.size + filtering.workspace_bytes
-    assert 0.5 < peak / estimate < 1.05
+    assert 0.5 * estimate < peak < 1.05 * estimate + KEPT_BY_ALLOCATOR
