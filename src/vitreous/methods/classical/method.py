@@ -25,7 +25,7 @@ from vitreous.training import TrainingVolume
 BLOCK_BYTES = 12.0  # a block, its filtered copy, and which voxels are finite; measured
 FOURIER_BYTES = 56.0  # the same with a mirrored volume, its complex transform and their product; measured
 NEIGHBOUR_BYTES = 27.0  # a block, extended, with sums of values and of weights; measured
-NEIGHBOUR_WORKSPACE = 12_000_000  # a chunk's differences and weights; measured
+NEIGHBOUR_WORKSPACE = 18_000_000  # a chunk's differences and weights; measured with two threads
 GAUSSIAN_TRUNCATE = 4.0  # scipy's kernel ends at this many standard deviations
 
 Array = NDArray[np.float32]
@@ -143,7 +143,7 @@ class Diffusion(ClassicalMethod):
 
     name: ClassVar[str] = "nad"
     bytes_per_voxel: ClassVar[float] = 12.0
-    workspace_bytes: ClassVar[int] = 110_000_000  # one block of the diffusion; measured
+    workspace_bytes: ClassVar[int] = 130_000_000  # one block of the diffusion; measured with two threads
     contrast_over_noise: PositiveFloat = 1.5
     coherence_over_noise: PositiveFloat = 1.0
     smoothing: NonNegativeFloat = 1.0
