@@ -119,3 +119,5 @@ def test_neither_white_noise_nor_the_wrong_tilt_axis_has_a_tilt_range():
     masked = spectrum_of(wedge_filtered(white, (-60, 60)))
     assert estimated_tilt_range(masked, tilt_axis=2) is None
     assert estimated_tilt_range(torch.zeros(32, 32, 32)) is None
+    lying = masked.transpose(0, 2)  # the untilted direction would be missing: no tilt series has that gap
+    assert estimated_tilt_range(lying) is None

@@ -101,14 +101,14 @@ def test_noise_and_specimen_lie_in_the_same_wedge_whichever_way_the_patch_is_fli
     assert mirrors == {False, True}
 
 
-def test_half_of_the_patches_are_inverted_and_none_else_is_changed():
+def test_patches_are_flipped_but_never_inverted():
     (box,) = clean_boxes(style_of(prepared()), 1, 32)
-    signs = []
+    assert box[box > 0].std() > 1.5 * box[box < 0].std()  # protein is bright
+    flips = set()
     for patch, _, clean, _ in pairs(prepared(), 40):
-        upright = torch.from_numpy(box).flip(patch.flips)  # the patch is the whole box
-        signs.append(1 if torch.equal(clean, upright) else -1)
-        assert torch.equal(clean, signs[-1] * upright)
-    assert 8 <= signs.count(1) <= 32  # 40 fair coins
+        assert torch.equal(clean, torch.from_numpy(box).flip(patch.flips))  # the patch is the whole box
+        flips.add(patch.flips)
+    assert len(flips) == 8
 
 
 def test_the_level_is_the_deviation_of_the_noise_that_was_drawn():
@@ -249,6 +249,55 @@ def test_spacings_for_which_nothing_sensible_can_be_simulated_are_clamped_and_to
     assert box_power([box]) == pytest.approx(1, rel=0.2)
 
 
+# --- contrast -------------------------------------------------------------------------------------
+
+
+def blobs(sign, ramp=0.0):
+    """Balls in noise five times as strong as they are (root mean square), and a background that rises."""
+    shape = (48, 64, 64)
+    signal = crowd(shape, occupancy=0.13, seed=6).density
+    data = sign * signal / signal.std() + 5 * white_noise(shape, np.random.default_rng(2))
+    data = (data + ramp * np.linspace(0, 1, 64, dtype=np.float32)).astype(np.float32)
+    return TrainingVolume(data, measure_voxels(data).normalization, voxel_spacing_angstrom=10.0)
+
+
+@pytest.mark.parametrize("ramp", [0.0, 4.0])
+@pytest.mark.parametrize(("sign", "word"), [(1, "bright"), (-1, "dark")])
+def test_whether_protein_is_dark_or_bright_is_read_off_the_volume(sign, word, ramp):
+    method = DnCnn(DnCnnConfig(binning=1))
+    found = method.prepare(blobs(sign, ramp))
+    assert found.summary["protein"] == word
+    assert found.warnings == ()
+    assert method.contrast(found) == (sign, True)
+
+
+def test_where_it_cannot_be_read_dark_is_assumed_unless_the_configuration_says():
+    data = white_noise((48, 48, 48), np.random.default_rng(1))
+    volume = TrainingVolume(data, measure_voxels(data).normalization)
+    found = DnCnn(DnCnnConfig(binning=1)).prepare(volume)
+    assert found.summary["protein"] == "dark"
+    assert "protein" in found.warnings[0]
+    said = DnCnn(DnCnnConfig(binning=1, protein="bright"))
+    assert said.prepare(volume).warnings == ()
+    assert said.contrast(found) == (1, True)
+
+
+class BrightOnly(torch.nn.Module):
+    """Passes positive values, as a network may that has seen bright protein alone."""
+
+    def forward(self, x):
+        return x.clamp_min(0)
+
+
+@pytest.mark.parametrize("protein", ["dark", "bright"])
+def test_the_network_always_sees_bright_protein(protein):
+    (tile,) = tiles_of((8, 8, 8), tile=8, margin=0, stride=1)
+    block = torch.randn(8, 8, 8)
+    predict = DnCnn(DnCnnConfig(protein=protein)).predictor(BrightOnly(), prepared(), torch.device("cpu"), 0)
+    expected = block.clamp_min(0) if protein == "bright" else block.clamp_max(0)
+    assert (predict(block, tile) - expected).abs().max() < 1e-6
+
+
 # --- as methods -----------------------------------------------------------------------------------
 
 
@@ -287,7 +336,8 @@ def test_prediction_is_the_mean_over_mirror_images_of_one_network(name):
 
 def test_ffdnet_is_told_the_level_of_the_volume():
     (tile,) = tiles_of((8, 8, 8), tile=8, margin=0, stride=2)
-    predict = FfdNet().predictor(Level(), prepared(), torch.device("cpu"), 0)
+    method = FfdNet(FfdNetConfig(protein="bright"))
+    predict = method.predictor(Level(), prepared(), torch.device("cpu"), 0)
     assert (predict(torch.randn(8, 8, 8), tile) - 0.7**0.5).abs().max() < 1e-5
 
 

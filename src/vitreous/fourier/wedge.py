@@ -98,8 +98,11 @@ def estimated_tilt_range(spectrum: Tensor, tilt_axis: int = 1) -> tuple[float, f
         return at - direction * (here - threshold) / (here - before)
 
     highest, lowest = edge(-1), edge(1) - count  # angles repeat after 180°: below the gap, the highest
-    turns = math.floor(highest / count)
-    return (lowest - turns * count) * STEP_DEG - 90, (highest - turns * count) * STEP_DEG - 90
+    if highest < 0:
+        highest, lowest = highest + count, lowest + count
+    if lowest < 0:  # the gap leaves out -90° and 90°: no tilt series has it
+        return None
+    return lowest * STEP_DEG - 90, highest * STEP_DEG - 90
 
 
 def _power_per_angle(plane: Tensor) -> Tensor:

@@ -28,7 +28,7 @@ class FfdNet3d(nn.Module):
 
     stride = FACTOR
 
-    def __init__(self, *, width: int = 32, depth: int = 8) -> None:
+    def __init__(self, *, width: int = 64, depth: int = 6) -> None:
         super().__init__()
         # A block sees `depth` blocks on either side, and each of its voxels the far ends of those.
         self.receptive_radius = FACTOR * depth + FACTOR - 1

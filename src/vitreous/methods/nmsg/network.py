@@ -133,9 +133,10 @@ class NoiseCritic(nn.Module):
 def adversarial_loss(critic: nn.Module, real: Tensor, made: Tensor, penalty: float) -> Tensor:
     """A loss whose descent trains the critic to tell real from made, and the maker to be taken for real.
 
-    log(1 + exp(D(made) - D(real))), with the gradient that goes back to the maker reversed: a game of
-    one sum needs no second optimizer. `penalty` weighs half the squared gradient of D at real patches,
-    without which such a game circles instead of settling.
+    log(1 + exp(D(made) - D(real))), with the gradient that goes back to the maker reversed (dann): the
+    two sides want the opposite of one number, so that one optimizer serves both. `penalty` weighs half
+    the squared gradient of D at real patches (gan-convergence, eq. 9), without which such a game circles
+    instead of settling.
 
     Parameters
     ----------

@@ -21,9 +21,10 @@ class ScNetConfig(UNetConfig):
     `hidden_share` of a patch, in cubes of `spot_side` voxels, is hidden at a time. `sparsity` weighs the
     mean absolute gradient of the prediction.
 
-    The published method hides cubes of 3 voxels and weighs the gradient 0.01 : 0.8. Where the noise is
-    independent between voxels, larger cubes only hide what a voxel could be told from (white noise,
-    250 steps: 30.8, 28.4 and 26.4 dB for sides of 1, 2 and 3); they are for noise that is not.
+    Published are cubes of 3 voxels and a weight of 0.01 to 0.8. Measured on white noise after 250 steps:
+    cubes of 1, 2 and 3 voxels give 30.8, 28.4 and 26.4 dB, weights of 0, 0.01, 0.1 and 0.2 give 30.7,
+    30.8, 31.1 and 30.7. Larger cubes are for noise that is not independent between voxels; for
+    back-projected noise they help (18.9 instead of 17.1 dB), and not enough (a Gaussian: 26.0).
     """
 
     hidden_share: float = Field(0.25, gt=0, lt=1)
@@ -35,10 +36,12 @@ class ScNet(PlainUNet[ScNetConfig]):
     """Train a U-Net from part of the voxels to the others, with a penalty on its gradient (sc-net).
 
     The idea is that of the paper: a volumetric blind spot, hidden in the input; a loss on what was
-    hidden alone; and a prior that the gradient of a specimen is sparse, an L1 norm. Ours, as the texts
-    at hand leave it open: which voxels are hidden is drawn independently for each cube; means of the
-    visible neighbours take their place, and the reconstruction from filtered projections, which the
-    published code compares gradients with, is left out, as one volume has no projections.
+    hidden alone; and a prior that the gradient of a specimen is sparse, an L1 norm. Ours, where the texts
+    at hand leave it open: which voxels are hidden is drawn independently for each cube, and means of the
+    visible neighbours take their place; the published code shifts cubes by a voxel, which leaves what
+    is hidden in view. A reconstruction of filtered projections, whose gradients it is guided by, is left
+    out: one volume has no projections. The result is what the network makes of all voxels at once, which
+    measured better (30.8 dB) than predicting each while it is hidden (30.5).
     """
 
     name: ClassVar[str] = "sc-net"

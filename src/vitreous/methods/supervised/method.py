@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import ClassVar, Self, TypeVar
+from typing import ClassVar, Literal, Self, TypeVar
 
 import numpy as np
 import torch
@@ -26,11 +26,21 @@ from vitreous.methods.method import (
 )
 from vitreous.methods.noise_model import NoiseModel, NoiseModelConfig
 from vitreous.methods.noise_model.method import WRAP, seen_spectrum
-from vitreous.methods.supervised.pairs import clean_boxes, described, style_of
+from vitreous.methods.supervised.pairs import (
+    CLEAR_SKEWNESS,
+    clean_boxes,
+    described,
+    skewness_of_blocks,
+    style_of,
+)
 from vitreous.networks import DnCnn3d, FfdNet3d, VNet3d
 from vitreous.training import Patch, PatchSampler, TrainingVolume
 
 AS_IS = Normalization(0.0, 1.0, -np.inf, np.inf)
+UNCLEAR = (
+    "The grey values do not tell whether protein is dark or bright; it was taken to be dark. If it is not, "
+    'say so: protein = "bright" in a file for --config.'
+)
 
 
 class SupervisedConfig(LearnedConfig):
@@ -38,13 +48,15 @@ class SupervisedConfig(LearnedConfig):
 
     `binning` is chosen from the noise spectrum when None. `boxes` specimens of `box_side`³ voxels are
     simulated for each tomogram. `noise_levels`: the noise of a training patch is the tomogram's times
-    a factor between the two.
+    a factor between the two. `protein`: whether it is dark, as in raw tomograms, or bright; read off the
+    tomogram when None.
     """
 
     binning: PositiveInt | None = None
     boxes: PositiveInt = 3
     box_side: PositiveInt = 96
     noise_levels: tuple[PositiveFloat, PositiveFloat] = (1.0, 1.0)
+    protein: Literal["dark", "bright"] | None = None
 
 
 class DnCnnConfig(SupervisedConfig):
@@ -56,8 +68,8 @@ class DnCnnConfig(SupervisedConfig):
 class FfdNetConfig(SupervisedConfig):
     """Settings of FFDNet; the published one has width 64 and depth 15."""
 
-    width: PositiveInt = 48
-    depth: PositiveInt = 8
+    width: PositiveInt = 64
+    depth: PositiveInt = 6
     noise_levels: tuple[PositiveFloat, PositiveFloat] = (0.7, 1.4)
 
 
@@ -85,10 +97,18 @@ class Supervised(VolumeIndependent[ConfigT]):
         """Estimate the noise spectrum and choose the binning, as the noise model does."""
         config = self.config
         prepared = NoiseModel(NoiseModelConfig(binning=config.binning)).prepare(volume)
-        if volume.voxel_spacing_angstrom is None:
-            return prepared  # enough for a trained network
-        trained_on = described(style_of(prepared), config.boxes, config.box_side)
-        return replace(prepared, summary={**prepared.summary, "trained on": trained_on})
+        sign, clear = self.contrast(prepared)
+        summary = {**prepared.summary, "protein": "bright" if sign > 0 else "dark"}
+        if volume.voxel_spacing_angstrom is not None:  # a trained network does without
+            summary["trained on"] = described(style_of(prepared), config.boxes, config.box_side)
+        return replace(prepared, summary=summary, warnings=() if clear else (UNCLEAR,))
+
+    def contrast(self, volume: PreparedVolume) -> tuple[int, bool]:
+        """1 where protein is bright and -1 where it is dark, and whether there is no doubt about it."""
+        if self.config.protein is not None:
+            return (1 if self.config.protein == "bright" else -1), True
+        skewness = skewness_of_blocks(volume.network_volume)
+        return (1 if skewness > CLEAR_SKEWNESS else -1), abs(skewness) > CLEAR_SKEWNESS
 
     def adapted(self, volumes: Sequence[PreparedVolume]) -> Self:
         """The weakest binning that any of the volumes asks for."""
@@ -106,10 +126,11 @@ class Supervised(VolumeIndependent[ConfigT]):
     def predictor(
         self, network: nn.Module, volume: PreparedVolume, device: torch.device, seed: int
     ) -> Predictor:
-        """Mean over the eight mirror images."""
+        """Mean over the eight mirror images, of the volume with bright protein."""
         if self.sees_level:
             network = AtLevel(network, noise_deviation(volume))
-        return mirror_mean(network, device, self.precision)
+        sign, predict = self.contrast(volume)[0], mirror_mean(network, device, self.precision)
+        return lambda block, tile: sign * predict(sign * block, tile)
 
 
 class DnCnn(Supervised[DnCnnConfig]):
@@ -186,7 +207,7 @@ class SimulatedObjective:
     """Mean squared error from a simulated noisy patch to the clean one.
 
     The noise is drawn anew in every step, and flipped as the patch is, so that the wedges of both
-    agree. So that the contrast of a tomogram does not matter, half of the patches are inverted.
+    agree. Protein is always bright: a V-Net trained with either contrast had 1.4 times the error.
 
     Parameters
     ----------
@@ -237,9 +258,8 @@ class SimulatedObjective:
         """Noisy patch, clean patch, and the level of its noise in every voxel."""
         which = patch.volume // self.config.boxes
         lowest, highest = self.config.noise_levels
-        factor, coin = torch.rand(2, generator=generator).tolist()
-        factor = lowest + (highest - lowest) * factor
+        factor = lowest + (highest - lowest) * torch.rand((), generator=generator).item()
         block = self.noise[which].draw(generator)[0]
         noise = factor * block[tuple(slice(0, n) for n in patch.values.shape)].flip(patch.flips)
-        clean = patch.values if coin < 0.5 else -patch.values
-        return clean + noise, clean, torch.full_like(clean, factor * self.deviations[which])
+        level = torch.full_like(noise, factor * self.deviations[which])
+        return patch.values + noise, patch.values, level
