@@ -29,6 +29,17 @@ def test_rows_are_measured_once(tmp_path):
     assert read_records(file) == again
 
 
+def test_a_row_that_comes_out_as_another_is_copied_if_that_one_is_there(tmp_path):
+    log = []
+    plain = rows(log)
+    auto = Row({"case": "auto"}, lambda: log.append("auto") or {"value": -1}, lambda: {"case": "b"})
+    file = tmp_path / "table.jsonl"
+    assert measure_rows([*plain, auto], file, SilentProgress())[-1] == {"case": "auto", "value": 2}
+    assert log == ["a", "b"]
+    alone = measure_rows([auto], tmp_path / "alone.jsonl", SilentProgress())
+    assert alone == [{"case": "auto", "value": -1}]
+
+
 def test_a_line_cut_short_is_measured_again(tmp_path):
     file = tmp_path / "table.jsonl"
     file.write_text('{"case": "a", "value": 1}\n{"case": "b", "va', encoding="utf-8")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Mapping
 
 import torch
@@ -10,6 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from vitreous.benchmark.cases import Case, CaseKind, make_case
+from vitreous.benchmark.cost import measured_cost
 from vitreous.benchmark.runner import Record
 from vitreous.benchmark.scores import score
 from vitreous.core import Progress
@@ -60,13 +60,11 @@ def measured(
     compute = choose_device("auto")
     method = BlindSpot(method.config, precision=compute.precision)
     model = TrainedModel(method, network or method.build_network(seed), compute)
-    begun = time.monotonic()
-    outcome = denoise_source(
-        Source(case.volume), DenoiseSettings(seed=seed, method="blindspot"), progress, model=model
-    )
-    seconds = time.monotonic() - begun
+    settings = DenoiseSettings(seed=seed, method="blindspot")
+    with measured_cost() as cost:
+        outcome = denoise_source(Source(case.volume), settings, progress, model=model)
     assert outcome.model is not None  # a learned method has one
-    return {**score(case, outcome.data), "seconds": seconds}, outcome.model.network
+    return {**score(case, outcome.data), **cost}, outcome.model.network
 
 
 def self_gradient(network: nn.Module) -> float:

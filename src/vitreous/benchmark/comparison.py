@@ -9,9 +9,10 @@ from statistics import mean, stdev
 from typing import Literal
 
 from vitreous.benchmark.cases import CaseKind
-from vitreous.benchmark.contestants import measure
+from vitreous.benchmark.contestants import choice, measure
 from vitreous.benchmark.published import Rows
 from vitreous.benchmark.runner import Record, Row, selected
+from vitreous.benchmark.standing import Rivals, standing
 from vitreous.core import Progress
 from vitreous.report import TableSection
 from vitreous.report.figures import dots_svg
@@ -38,6 +39,8 @@ class Comparison:
         For each case the rows that the paper prints beside it, one cell each.
     text
         How to read it.
+    rivals
+        What `auto` and the noise model are held against; None if that is not the question.
     measure
         What makes the record of a row.
     """
@@ -48,6 +51,7 @@ class Comparison:
     shown: tuple[str, ...] = ("psnr", "ssim")
     published: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     text: str = ""
+    rivals: Rivals | None = None
     measure: Callable[[CaseKind, int, str, Progress], Record] = measure
 
     def rows(
@@ -59,8 +63,13 @@ class Comparison:
         for seed in seeds:
             for case in [c for c in cases if c in named] or cases:
                 for method in [m for m in self.methods if m in named] or self.methods:
-                    key = {"case": case, "seed": seed, "method": method}
-                    yield Row(key, partial(self.measure, cases[case], seed, method, progress))
+                    yield self.row(case, cases[case], seed, method, progress)
+
+    def row(self, case: str, kind: CaseKind, seed: int, method: str, progress: Progress) -> Row:
+        """One row; that of `auto` is the row of the method which it chooses."""
+        key = {"case": case, "seed": seed, "method": method}
+        twin = (lambda: {**key, "method": choice(kind, seed)}) if method == "auto" else None
+        return Row(key, partial(self.measure, kind, seed, method, progress), twin)
 
     def summarize(self, records: Sequence[Record]) -> list[TableSection]:
         """Methods against cases with the published rows, then every score of each case."""
@@ -77,6 +86,8 @@ class Comparison:
         groups = {c: {m: values_of(cells[m, c], first) for m in methods if cells[m, c]} for c in cases}
         figure = dots_svg(groups, first.replace("_", " "))
         sections = [TableSection(heading, self.text, ("method", *cases), rows, figure)]
+        if self.rivals:
+            sections.append(standing(records, self.rivals))
         return sections + [self.details(case, {m: cells[m, case] for m in methods}) for case in cases]
 
     def cell(self, records: Sequence[Record]) -> str:

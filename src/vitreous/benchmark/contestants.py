@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
 from vitreous.benchmark.cases import TRAINING_SEEDS, Case, CaseKind, make_case
+from vitreous.benchmark.cost import measured_cost
 from vitreous.benchmark.runner import Record
-from vitreous.benchmark.scores import TUNED_FILTERS, best_filter, score
+from vitreous.benchmark.scores import best_filter, score
 from vitreous.core import Progress, Volume
 from vitreous.inference import choose_device
 from vitreous.methods import Noise2Noise, NoiseModel
@@ -22,6 +22,7 @@ from vitreous.workflows.denoise import (
     TrainedModel,
     denoise_source,
     fit,
+    plan_denoising,
     plan_memory,
     predict,
     prepared_model,
@@ -29,37 +30,44 @@ from vitreous.workflows.denoise import (
 )
 
 Array = NDArray[np.float32]
+TUNED = ", tuned"  # a filter's name with this: its setting is the best for the reference
+
+# Training steps of methods for which the default number would take much more or less time than the others.
+STEPS: Mapping[str, int] = {}
 
 
 def measure(kind: CaseKind, seed: int, method: str, progress: Progress) -> Record:
-    """One method on one case: scores, seconds and what it says of itself."""
+    """One method on one case: scores, cost and what it says of itself."""
     case = make_case(kind, seed)
-    begun = time.monotonic()
-    result, facts = denoised(kind, case, seed, method, progress)
-    seconds = time.monotonic() - begun
-    return {**score(case, result), "seconds": seconds, **facts}
+    with measured_cost() as cost:
+        result, facts = denoised(kind, case, seed, method, progress)
+    return {**score(case, result), **cost, **facts}
 
 
 def denoised(kind: CaseKind, case: Case, seed: int, method: str, progress: Progress) -> tuple[Array, Record]:
     """What a method makes of a case, and facts about how.
 
-    "noisy" is the case itself; the tuned filters and the ceilings (`CEILINGS`) look at the reference or at
-    more than one volume; all others are the methods of `vitreous denoise`, which see what a user has.
+    "noisy" is the case itself; filters marked `TUNED` and the ceilings (`CEILINGS`) look at the reference or
+    at more than one volume; all others are the methods of `vitreous denoise`, which see what a user has.
     """
     if method == "noisy":
         return case.noisy, {}
-    if method in TUNED_FILTERS:
-        result, parameter = best_filter(case, method)
+    if method.endswith(TUNED):
+        result, parameter = best_filter(case, method.removesuffix(TUNED))
         return result, {"parameter": parameter}
     if method in CEILINGS:
         return CEILINGS[method](kind, case, seed, progress), {}
-    outcome = denoise_source(Source(case.volume), DenoiseSettings(method=method, seed=seed), progress)
-    facts: Record = {}
-    if method == "auto":
-        facts["chosen"] = outcome.method
-    if outcome.prepared is not None:
+    settings = DenoiseSettings(method=method, seed=seed, steps=STEPS.get(method))
+    outcome = denoise_source(Source(case.volume), settings, progress)
+    facts: Record = {"chosen": outcome.method}
+    if outcome.prepared is not None and outcome.model is not None:
         facts["binning"] = outcome.prepared.binning
     return outcome.data, facts
+
+
+def choice(kind: CaseKind, seed: int) -> str:
+    """The method that `auto` chooses for a case, which it sees as a user would give it."""
+    return plan_denoising(Source(make_case(kind, seed).volume), DenoiseSettings(seed=seed)).method
 
 
 def supervised(kind: CaseKind, case: Case, seed: int, progress: Progress) -> Array:

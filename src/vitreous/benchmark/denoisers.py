@@ -9,7 +9,10 @@ from vitreous.benchmark import published
 from vitreous.benchmark.ablations import COMPONENTS, LOSSES, measure_component, measure_losses
 from vitreous.benchmark.cases import CaseKind, Specimen, TiltRange
 from vitreous.benchmark.comparison import Comparison, Scale, published_of
+from vitreous.benchmark.contestants import CEILINGS, TUNED
+from vitreous.benchmark.scores import TUNED_FILTERS
 from vitreous.benchmark.standardized import measure_halves, measure_standardized
+from vitreous.benchmark.standing import Rivals
 
 SPECIMENS = {
     "shrec20": Specimen(0.1, sheets=0),
@@ -26,9 +29,21 @@ TILT_RANGES: Mapping[str, TiltRange] = {
 LARGE = (200, 512, 512)
 
 SINGLE_VOLUME_LEARNED = ("n2v", "sc-net", "nmsg", "blindspot", "noise-model")
-CLASSICAL = ("gaussian", "lowpass", "median", "bilateral", "nad", "nlm", "bm4d")
+CLASSICAL = tuple(TUNED_FILTERS)
+CLASSICAL_TUNED = tuple(f"{name}{TUNED}" for name in CLASSICAL)
 SUPERVISED = ("dncnn", "ffdnet", "vnet", "supervised")
-ALL = ("noisy", *CLASSICAL, *SINGLE_VOLUME_LEARNED, "auto", *SUPERVISED)
+ALL = ("noisy", *CLASSICAL, *CLASSICAL_TUNED, *SINGLE_VOLUME_LEARNED, "auto", *SUPERVISED)
+SHORT = (
+    "noisy",
+    "gaussian, tuned",
+    "nad, tuned",
+    "bm4d, tuned",
+    "blindspot",
+    "noise-model",
+    "auto",
+    "supervised",
+)
+RIVALS = Rivals((*CLASSICAL, *CLASSICAL_TUNED), SINGLE_VOLUME_LEARNED, tuple(CEILINGS))
 
 Cases = Mapping[str, CaseKind]
 
@@ -60,6 +75,7 @@ def t2() -> Comparison:
         scales(cases, ("shrec21, σ 0.2",)),
         ALL,
         published=printed,
+        rivals=RIVALS,
     )
 
 
@@ -74,11 +90,12 @@ def t3() -> Comparison:
     return Comparison(
         "volume-shuffle Table 3: tilt ranges, white noise and noise within the wedge",
         scales(cases, ("±60°, white", "±60°, in the wedge", "±30°, white", "±30°, in the wedge")),
-        ("noisy", "gaussian", "blindspot", "noise-model", "auto", "supervised"),
+        SHORT,
         shown=("psnr", "psnr_complete", "ssim"),
         published=published_of([f"{name}, white" for name in TILT_RANGES], published.T3),
         text="PSNR against the wedge-limited truth, then against the specimen itself, which the paper seems "
         "to use, since its noisy volumes lose PSNR as the wedge grows.",
+        rivals=RIVALS,
     )
 
 
@@ -88,7 +105,7 @@ def t4() -> Comparison:
     return Comparison(
         "volume-shuffle Table 4: FSC between separately denoised frame halves",
         scales({"ctf, noise/signal 4": kind}, ("ctf, noise/signal 4",)),
-        ("noisy", "gaussian", "bm4d", *SINGLE_VOLUME_LEARNED),
+        ("noisy", "gaussian, tuned", "bm4d", *SINGLE_VOLUME_LEARNED),
         shown=("halves_angstrom", "resolution_angstrom"),
         published=published_of(["ctf, noise/signal 4"], published.T4),
         text="Resolution in Å where the FSC of two separately denoised halves falls to 0.5, then where the "
@@ -121,7 +138,7 @@ def t6() -> Comparison:
     return Comparison(
         "volume-shuffle Table 6: kinds of noise",
         scales(cases, ("shrec21, gaussian", "shrec21, poisson", "shrec21, mixture")),
-        ("noisy", "gaussian", "blindspot", "noise-model", "auto", "supervised"),
+        SHORT,
         published=printed,
     )
 
@@ -154,8 +171,9 @@ def reconstructed() -> Comparison:
     return Comparison(
         "reconstructed noise: what the papers leave out",
         scales(cases, small),
-        ("noisy", *CLASSICAL, *SINGLE_VOLUME_LEARNED, "auto", "supervised", "n2n"),
+        ("noisy", *CLASSICAL, *CLASSICAL_TUNED, *SINGLE_VOLUME_LEARNED, "auto", "supervised", "n2n"),
         text="Blindness to the voxel itself does not help here: neighbours share their noise.",
+        rivals=RIVALS,
     )
 
 
@@ -165,7 +183,7 @@ def dual_t1() -> Comparison:
     return Comparison(
         "DUAL Table 1: denoising, every volume standardized",
         scales({"shrec21-like": kind}, ("shrec21-like",)),
-        ("noisy", "gaussian", "nad", "nlm", "topaz-small", "topaz-large", "noise-model"),
+        ("noisy", *CLASSICAL_TUNED, "topaz-small", "topaz-large", "noise-model"),
         published=published_of(["shrec21-like"], published.DUAL_T1),
         text="Every volume is standardized before PSNR and SSIM, as in the paper; the range is that of the "
         "standardized truth. `topaz-…`: our Noise2Noise U-Net of two widths, trained on other tomograms.",

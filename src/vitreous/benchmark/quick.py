@@ -5,17 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from functools import partial
 
-import numpy as np
-
 from vitreous.benchmark.cases import CASES, make_case
 from vitreous.benchmark.comparison import spread
-from vitreous.benchmark.contestants import CEILINGS, measure
+from vitreous.benchmark.contestants import CEILINGS, TUNED, measure
 from vitreous.benchmark.runner import Record, Row, selected
 from vitreous.benchmark.scores import spectrum_ratios
+from vitreous.benchmark.standing import Rivals, standing
 from vitreous.core import Progress
 from vitreous.report import TableSection
 
-FILTERS = ("gaussian", "lowpass", "median")
+FILTERS = tuple(f"{name}{TUNED}" for name in ("gaussian", "lowpass", "median"))
+RIVALS = Rivals(FILTERS, ("noise-model",), tuple(CEILINGS))
 SCORES = ("psnr", "delta_psnr", "ssim", "cc", "low_fsc", "low_gain", "contrast")
 
 
@@ -58,8 +58,7 @@ def summarize(records: Sequence[Record]) -> list[TableSection]:
         ]
         header = ("method", *SCORES, "seconds")
         tables.append(TableSection(CASES[case].description, header=header, rows=rows))
-    columns = ("case", "best filter", "noise-model", "ceiling", "share of the way")
-    tables.append(TableSection("How far the noise model gets", header=columns, rows=shares(records)))
+    tables.append(standing(records, RIVALS))
     shells = [
         [c, *(spread(v, "ratio") for v in ratio_columns(records, c))]
         for c in dict.fromkeys(r["case"] for r in records)
@@ -78,20 +77,6 @@ def by_method(records: Sequence[Record], case: str) -> dict[str, list[Record]]:
         if record["case"] == case:
             groups.setdefault(record["method"], []).append(record)
     return groups
-
-
-def shares(records: Sequence[Record]) -> list[list[str]]:
-    """Per case: best classical filter, noise model, ceiling, and how far between them the noise model is."""
-    rows = []
-    for case in dict.fromkeys(r["case"] for r in records):
-        groups = by_method(records, case)
-        psnr = {m: np.array([r["psnr"] for r in found]) for m, found in groups.items() if m != "spectrum"}
-        best = np.max([psnr[f] for f in FILTERS], axis=0)
-        top = np.max([psnr[c] for c in CEILINGS if c in psnr], axis=0)
-        share = (psnr["noise-model"] - best) / (top - best)
-        columns = (best, psnr["noise-model"], top)
-        rows.append([case, *(spread(c.tolist(), "psnr") for c in columns), spread(share.tolist(), "share")])
-    return rows
 
 
 def ratio_columns(records: Sequence[Record], case: str) -> list[list[float]]:

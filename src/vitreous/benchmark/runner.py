@@ -15,10 +15,14 @@ Record = dict[str, Any]
 
 @dataclass(frozen=True)
 class Row:
-    """One measurement: what it is called and how it is made."""
+    """One measurement: what it is called and how it is made.
+
+    `twin`: the key of a row that comes out the same; if the table has that one already, it is copied.
+    """
 
     key: Mapping[str, Any]
     measure: Callable[[], Record]
+    twin: Callable[[], Mapping[str, Any]] | None = None
 
 
 def selected(only: Collection[str], names: Collection[str]) -> list[str]:
@@ -48,16 +52,23 @@ def measure_rows(rows: Iterable[Row], file: Path, progress: Progress) -> list[Re
     found = []
     for row in rows:
         key = dict(row.key)
-        done = next((r for r in known if all(r.get(k) == v for k, v in key.items())), None)
+        done = record_of(known, key)
         if done is None:
             if progress.should_stop():
                 raise Interrupted
             progress.note("measuring " + ", ".join(f"{k} {v}" for k, v in key.items()))
-            done = {**key, **row.measure()}
+            twin = None if row.twin is None else record_of(known, row.twin())
+            done = {**(twin or row.measure()), **key}
+            known.append(done)
             with file.open("a", encoding="utf-8") as stream:
                 stream.write(json.dumps(done) + "\n")
         found.append(done)
     return found
+
+
+def record_of(records: Iterable[Record], key: Mapping[str, Any]) -> Record | None:
+    """The record with this key, if there is one."""
+    return next((r for r in records if all(r.get(k) == v for k, v in key.items())), None)
 
 
 def read_records(file: Path) -> list[Record]:

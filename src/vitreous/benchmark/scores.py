@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from vitreous import filters
 from vitreous.benchmark.cases import SPACING_ANGSTROM, Case
 from vitreous.core import measure_voxels
 from vitreous.fourier import frequency_radius, shell_means
 from vitreous.fourier.spectrum import hann_window
+from vitreous.methods import CLASSICAL
 from vitreous.methods.noise_model import estimate_noise_spectrum
 from vitreous.methods.noise_model.spectrum import PATCH_SIDE, patch_starts
 from vitreous.metrics import (
@@ -23,6 +24,7 @@ from vitreous.metrics import (
     psnr,
     ssim,
 )
+from vitreous.workflows.denoise import Source, standardized
 
 BORDER = 8  # voxels left out at each face: back-projection is incomplete there
 LOW_FREQUENCY = 0.066
@@ -30,17 +32,15 @@ SHELL_EDGES = tuple(0.05 * i for i in range(11))
 
 Array = NDArray[np.float32]
 
-# Filters whose parameter is tuned on the reference: an upper bound of what each can do.
-TUNED_FILTERS: Mapping[str, tuple[Callable[[Array, float], Array], tuple[float, ...]]] = {
-    "gaussian": (
-        lambda noisy, sigma: filters.gaussian(noisy, sigma=sigma),
-        (0.5, 0.7, 0.9, 1.1, 1.4, 1.7, 2.0, 2.4, 2.8, 3.4, 4.0),
-    ),
-    "lowpass": (
-        lambda noisy, cutoff: filters.lowpass(noisy, cutoff=cutoff),
-        (0.06, 0.08, 0.1, 0.12, 0.15, 0.18, 0.22, 0.27, 0.33, 0.4),
-    ),
-    "median": (lambda noisy, size: filters.median(noisy, size=int(size)), (3.0, 5.0, 7.0)),
+# Filters with the one setting that is tuned on the reference: an upper bound of what each can do.
+TUNED_FILTERS: Mapping[str, tuple[str, tuple[Any, ...]]] = {
+    "gaussian": ("sigma", (0.5, 0.7, 0.9, 1.1, 1.4, 1.7, 2.0, 2.4, 2.8, 3.4, 4.0)),
+    "lowpass": ("resolution_angstrom", (25, 30, 37, 45, 55, 67, 83, 100, 125, 167)),
+    "median": ("size", (3, 5, 7)),
+    "bilateral": ("range_over_noise", (1.0, 1.5, 2.0, 3.0, 4.0, 6.0)),
+    "nad": ("steps", (3, 5, 7, 10, 14, 20)),
+    "nlm": ("tolerance_over_noise", (0.3, 0.45, 0.6, 0.8, 1.1, 1.5)),
+    "bm4d": ("noise", ("spectrum", "white")),
 }
 
 
@@ -74,11 +74,20 @@ def score(case: Case, result: Array) -> dict[str, float]:
     }
 
 
-def best_filter(case: Case, name: str) -> tuple[Array, float]:
-    """A filter and its parameter, tuned on the reference."""
-    apply, parameters = TUNED_FILTERS[name]
+def best_filter(case: Case, name: str) -> tuple[Array, Any]:
+    """A filter and its setting, tuned on the reference."""
+    field, values = TUNED_FILTERS[name]
+    volume, _ = standardized(Source(case.volume), needs_target=False)
     cut = (slice(BORDER, -BORDER),) * 3
-    tries = ((apply(case.noisy, parameter), parameter) for parameter in parameters)
+
+    def filtered(value: Any) -> Array:
+        prepared = CLASSICAL[name](**{field: value}).prepare(volume)
+        result = case.noisy
+        for _ in range(prepared.repeats):
+            result = prepared.apply(result)
+        return result
+
+    tries = ((filtered(value), value) for value in values)
     return max(tries, key=lambda t: psnr(t[0][cut], case.clean[cut], data_range=case.data_range))
 
 

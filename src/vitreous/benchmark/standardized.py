@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import replace
 
 import numpy as np
@@ -10,6 +9,7 @@ from numpy.typing import NDArray
 
 from vitreous.benchmark.cases import SPACING_ANGSTROM, TRAINING_SEEDS, Case, CaseKind, make_case
 from vitreous.benchmark.contestants import denoised, trained_on_pairs
+from vitreous.benchmark.cost import measured_cost
 from vitreous.benchmark.runner import Record
 from vitreous.benchmark.scores import BORDER, score
 from vitreous.core import Progress
@@ -24,26 +24,24 @@ TOPAZ_WIDTHS = {"topaz-small": 8, "topaz-large": 24}
 def measure_halves(kind: CaseKind, seed: int, method: str, progress: Progress) -> Record:
     """Denoise either frame half for itself; their FSC, and that of their mean with the truth."""
     case = make_case(kind, seed)
-    begun = time.monotonic()
     results = []
-    for half in case.halves:
-        alone = replace(case, noise=half - case.clean)
-        results.append(denoised(kind, alone, seed, method, progress)[0])
-    seconds = time.monotonic() - begun
+    with measured_cost() as cost:
+        for half in case.halves:
+            alone = replace(case, noise=half - case.clean)
+            results.append(denoised(kind, alone, seed, method, progress)[0])
     curve = fourier_shell_correlation(results[0], results[1])
     found = score(case, np.float32(0.5) * (results[0] + results[1]))
-    return {**found, "halves_angstrom": fsc_resolution(curve, SPACING_ANGSTROM), "seconds": seconds}
+    return {**found, "halves_angstrom": fsc_resolution(curve, SPACING_ANGSTROM), **cost}
 
 
 def measure_standardized(kind: CaseKind, seed: int, method: str, progress: Progress) -> Record:
     """PSNR and SSIM of standardized volumes, as the DUAL paper scores them."""
     case = make_case(kind, seed)
-    begun = time.monotonic()
-    if method in TOPAZ_WIDTHS:
-        result = topaz_like(kind, case, seed, TOPAZ_WIDTHS[method], progress)
-    else:
-        result = denoised(kind, case, seed, method, progress)[0]
-    seconds = time.monotonic() - begun
+    with measured_cost() as cost:
+        if method in TOPAZ_WIDTHS:
+            result = topaz_like(kind, case, seed, TOPAZ_WIDTHS[method], progress)
+        else:
+            result = denoised(kind, case, seed, method, progress)[0]
     cut = (slice(BORDER, -BORDER),) * 3
     found, truth = standard(result[cut]), standard(case.clean[cut])
     data_range = float(np.ptp(truth))
@@ -52,7 +50,7 @@ def measure_standardized(kind: CaseKind, seed: int, method: str, progress: Progr
         "psnr": psnr(found, truth, data_range=data_range),
         "ssim": ssim(found, truth, data_range=data_range),
     }
-    return {**scores, **plain, "seconds": seconds}
+    return {**scores, **plain, **cost}
 
 
 def standard(volume: Array) -> Array:
