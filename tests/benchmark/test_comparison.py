@@ -5,12 +5,17 @@ from dataclasses import replace
 import pytest
 import torch
 
-from vitreous.benchmark.ablations import COMPONENTS, self_gradient
+from vitreous.benchmark.ablations import COMPONENTS, measure_component, measure_losses, self_gradient
 from vitreous.benchmark.cases import CaseKind, Specimen
 from vitreous.benchmark.comparison import Comparison, published_of, spread
+from vitreous.benchmark.contestants import CEILINGS, PAPER_BLINDSPOT, TUNED
 from vitreous.benchmark.denoisers import DENOISER_TABLES, LARGE
+from vitreous.benchmark.scores import TUNED_FILTERS
+from vitreous.benchmark.standardized import TOPAZ_WIDTHS
 from vitreous.benchmark.tables import as_markdown, table_names
 from vitreous.core import InputError, SilentProgress
+from vitreous.methods import CLASSICAL
+from vitreous.workflows.denoise import METHODS
 
 KIND = CaseKind("small", Specimen(0.1, sheets=0), "white", 0.2, shape=(32, 32, 32))
 
@@ -81,3 +86,23 @@ def test_large_cases_differ_in_size_alone():
     table = DENOISER_TABLES["volume-shuffle-t2"]
     for name, kind in table.cases["full"].items():
         assert table.cases["paper"][f"{name}, large"] == replace(kind, shape=LARGE)
+
+
+def test_every_method_of_a_table_is_one_that_can_be_run():
+    known = {
+        "noisy",
+        PAPER_BLINDSPOT,
+        *CEILINGS,
+        *METHODS,
+        *TOPAZ_WIDTHS,
+        *(f + TUNED for f in TUNED_FILTERS),
+    }
+    for table in DENOISER_TABLES.values():
+        if table.measure not in (measure_losses, measure_component):
+            assert set(table.methods) <= known
+
+
+@pytest.mark.parametrize("name", TUNED_FILTERS)
+def test_tuned_settings_are_settings_of_their_filter(name):
+    field, values = TUNED_FILTERS[name]
+    assert all(getattr(CLASSICAL[name](**{field: value}), field) == value for value in values)

@@ -9,7 +9,7 @@ from vitreous.benchmark import published
 from vitreous.benchmark.ablations import COMPONENTS, LOSSES, measure_component, measure_losses
 from vitreous.benchmark.cases import CaseKind, Specimen, TiltRange
 from vitreous.benchmark.comparison import Comparison, Scale, published_of
-from vitreous.benchmark.contestants import CEILINGS, TUNED
+from vitreous.benchmark.contestants import CEILINGS, PAPER_BLINDSPOT, TUNED
 from vitreous.benchmark.scores import TUNED_FILTERS
 from vitreous.benchmark.standardized import measure_halves, measure_standardized
 from vitreous.benchmark.standing import Rivals
@@ -32,7 +32,7 @@ SINGLE_VOLUME_LEARNED = ("n2v", "sc-net", "nmsg", "blindspot", "noise-model")
 CLASSICAL = tuple(TUNED_FILTERS)
 CLASSICAL_TUNED = tuple(f"{name}{TUNED}" for name in CLASSICAL)
 SUPERVISED = ("dncnn", "ffdnet", "vnet", "supervised")
-ALL = ("noisy", *CLASSICAL, *CLASSICAL_TUNED, *SINGLE_VOLUME_LEARNED, "auto", *SUPERVISED)
+ALL = ("noisy", *CLASSICAL, *CLASSICAL_TUNED, *SINGLE_VOLUME_LEARNED, PAPER_BLINDSPOT, "auto", *SUPERVISED)
 SHORT = (
     "noisy",
     "gaussian, tuned",
