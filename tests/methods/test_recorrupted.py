@@ -119,18 +119,44 @@ def test_objective_repeats_itself_from_the_same_generator():
     assert "16³" in first[1]
 
 
-def test_prediction_of_the_identity_averages_the_noise_of_its_draws():
-    config = NoiseModelConfig(draws=4, alpha=0.7)
+@pytest.mark.parametrize("draws", [1, 3])
+def test_prediction_of_the_identity_averages_the_noise_of_its_draws(draws):
+    """Of 1 or 3 draws one is left without its opposite."""
+    config = NoiseModelConfig(draws=draws, alpha=0.7)
     volume = prepared(np.zeros((32, 32, 32)), 2.0)
     predict = NoiseModel(config).predictor(Identity(), volume, torch.device("cpu"), 0)
     near, far = tiles_of((32, 32, 64), tile=32, margin=0, stride=1)
     block = torch.randn(32, 32, 32, generator=torch.Generator().manual_seed(0))
     left = (predict(block, near) - block).numpy()
-    assert left.var() == pytest.approx(0.7**2 * 2.0 / 4, rel=4 * np.sqrt(2 / left.size))
+    assert left.var() == pytest.approx(0.7**2 * 2.0 / draws**2, rel=4 * np.sqrt(2 / left.size))
     np.testing.assert_allclose((predict(0 * block, near)).numpy(), left, atol=1e-5)  # the same noise again
     assert abs(np.corrcoef(left.ravel(), predict(0 * block, far).numpy().ravel())[0, 1]) < 4 / np.sqrt(
         left.size
     )
+
+
+class Bent(torch.nn.Module):
+    """Not linear, and not the same in a mirror."""
+
+    stride, receptive_radius = 1, 0
+
+    def forward(self, x):
+        return 2 * x + x.square() + torch.arange(x.shape[-1])
+
+
+def test_opposite_draws_take_off_what_noise_a_linear_network_would_add():
+    volume, (tile, *_) = (
+        prepared(np.zeros((16, 16, 16)), 1.0),
+        tiles_of((16, 16, 16), tile=16, margin=0, stride=1),
+    )
+    block = torch.randn(16, 16, 16, generator=torch.Generator().manual_seed(0))
+    method = NoiseModel(NoiseModelConfig(draws=2, alpha=0.7))
+    even = method.predictor(Identity(), volume, torch.device("cpu"), 0)(block, tile)
+    assert (even - block).abs().max() < 1e-6  # rounding
+    bent = method.predictor(Bent(), volume, torch.device("cpu"), 0)(block, tile)
+    rest = bent - 2 * block - block.square() - torch.arange(16)
+    assert rest.min() >= -1e-5  # (y + n)² + (y - n)² = 2 (y² + n²): only n² is left
+    assert float(rest.mean()) == pytest.approx(0.7**2, rel=4 * np.sqrt(2 / block.numel()))
 
 
 def test_tiles_that_overlap_see_the_same_noise():
