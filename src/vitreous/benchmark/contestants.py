@@ -39,7 +39,7 @@ PAPER_BLINDSPOT = "blindspot, paper"
 PAPER_CONFIG = BlindSpotConfig.paper().model_copy(update={"patch_side": 54, "steps": 200})
 
 # Training steps of methods for which the default number would take much more or less time than the others.
-STEPS: Mapping[str, int] = {"nmsg": 450, "dncnn": 450}
+STEPS: Mapping[str, int] = {"nmsg": 450, "dncnn": 450, "vnet": 450}
 
 
 def measure(kind: CaseKind, seed: int, method: str, progress: Progress) -> Record:
