@@ -5,7 +5,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from vitreous.benchmark.cases import CASES, WEDGE, CaseKind, Specimen, counting_noise, make_case
+from vitreous.benchmark.cases import CASES, WEDGE, CaseKind, counting_noise, make_case
+from vitreous.benchmark.specimens import Specimen
 from vitreous.fourier import measured_region
 
 SMALL = (48, 48, 48)
@@ -77,6 +78,6 @@ def test_the_same_seed_gives_the_same_bytes_and_another_does_not():
 
 def test_the_crowded_case_leaves_no_empty_region():
     kind = replace(CASES["crowded"], shape=(64, 64, 64))
-    assert make_case(kind, 5).grand_model.density.shape == (64, 64, 64)
+    assert make_case(kind, 5).ground.density.shape == (64, 64, 64)
     # Occupancy counted where the density exceeds a quarter of a particle's maximum; 0.3 in the full box.
-    assert make_case(kind, 5).inside.mean() > 0.2
+    assert make_case(kind, 5).ground.inside.mean() > 0.2

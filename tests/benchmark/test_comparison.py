@@ -6,11 +6,12 @@ import pytest
 import torch
 
 from vitreous.benchmark.ablations import COMPONENTS, measure_component, measure_losses, self_gradient
-from vitreous.benchmark.cases import CaseKind, Specimen
+from vitreous.benchmark.cases import CaseKind
 from vitreous.benchmark.comparison import Comparison, published_of, spread
 from vitreous.benchmark.contestants import CEILINGS, PAPER_BLINDSPOT, TUNED
 from vitreous.benchmark.denoisers import DENOISER_TABLES, LARGE
 from vitreous.benchmark.scores import TUNED_FILTERS
+from vitreous.benchmark.specimens import Specimen
 from vitreous.benchmark.standardized import TOPAZ_WIDTHS
 from vitreous.benchmark.tables import as_markdown, table_names
 from vitreous.core import InputError, SilentProgress

@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
-from vitreous.benchmark.cases import CaseKind, Specimen, make_case
+from vitreous.benchmark.cases import CaseKind, make_case
 from vitreous.benchmark.scores import BORDER, TUNED_FILTERS, best_filter, score
+from vitreous.benchmark.specimens import Specimen
 from vitreous.filters import gaussian
 from vitreous.metrics import psnr
 

@@ -9,44 +9,23 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from vitreous.benchmark.specimens import CleanVolumes, Ground, Specimen
 from vitreous.core import Volume
 from vitreous.simulate import (
-    ACTIN,
-    MICROTUBULE,
-    Filaments,
-    GrandModel,
     ImagingSettings,
     TiltGeometry,
     TiltScheme,
-    crowd,
     image,
     wedge_filtered,
     weighted_back_projection,
     white_noise,
 )
 
-SPACING_ANGSTROM = 10.0
 TILT_STEP_DEG = 3.0
-TRAINING_SEEDS = (101, 102, 103)  # specimens that supervised networks see; never scored
-
 Array = NDArray[np.float32]
 Halves = tuple[Array, Array, Array]  # the clean volume, and the noise of the even and of the odd half
 TiltRange = tuple[float, float]
 Noise = Literal["white", "poisson", "mixture", "wedge", "wbp", "ctf"]
-
-
-@dataclass(frozen=True)
-class Specimen:
-    """What is in the ice: the thirteen structures of SHREC 2021 in equal numbers, and what stands beside.
-
-    `occupancy` is the share of the box that particles fill; membranes and filaments come on top.
-    """
-
-    occupancy: float
-    sheets: int = 1
-    vesicles: int = 0
-    actin: int = 0
-    microtubules: int = 0
 
 
 @dataclass(frozen=True)
@@ -70,11 +49,11 @@ class CaseKind:
     tilt_range_deg
         What the signal is restricted to; None for a complete one.
     shape
-        (z, y, x) in voxels of 10 Å.
+        (z, y, x) in voxels, of 10 Å where the specimen is packed.
     """
 
     description: str
-    specimen: Specimen
+    specimen: Specimen | CleanVolumes
     noise: Noise
     level: float
     tilt_range_deg: TiltRange | None = None
@@ -110,7 +89,7 @@ class Case:
     clean: Array
     noise: Array
     halves: tuple[Array, Array]
-    grand_model: GrandModel
+    ground: Ground
 
     @property
     def noisy(self) -> Array:
@@ -120,48 +99,29 @@ class Case:
     @property
     def volume(self) -> Volume:
         """The same as a volume of known voxel spacing."""
-        return Volume(self.noisy, (SPACING_ANGSTROM,) * 3)
+        return Volume(self.noisy, (self.ground.spacing_angstrom,) * 3)
 
     @property
     def data_range(self) -> float:
         """Range of the clean volume, for PSNR and SSIM."""
         return float(np.ptp(self.clean))
 
-    @property
-    def inside(self) -> NDArray[np.bool_]:
-        """Where particles and membranes are."""
-        return self.grand_model.instance_mask > 0
-
 
 @lru_cache(maxsize=6)
 def make_case(kind: CaseKind, seed: int) -> Case:
     """The case of a kind with its own specimen and noise for each seed."""
-    grand_model = packed(kind.specimen, kind.shape, seed)
+    ground = kind.specimen.ground(kind.shape, seed)
     rng = np.random.default_rng(1000 + seed)
     if kind.noise == "wbp":
-        clean, first, second = back_projected(grand_model.density, kind, rng)
+        clean, first, second = back_projected(ground.density, kind, rng)
     elif kind.noise == "ctf":
-        clean, first, second = imaged(grand_model.density, kind, seed)
+        clean, first, second = imaged(ground, kind, seed)
     else:
         limited = kind.tilt_range_deg
-        clean = grand_model.density if limited is None else wedge_filtered(grand_model.density, limited)
+        clean = ground.density if limited is None else wedge_filtered(ground.density, limited)
         first, second = (half_noise(clean, kind, rng) for _ in range(2))
     noise = np.float32(0.5) * (first + second)
-    return Case(clean, noise, (clean + first, clean + second), grand_model)
-
-
-def packed(specimen: Specimen, shape: tuple[int, int, int], seed: int) -> GrandModel:
-    """The box of ice with its specimen."""
-    counts = ((ACTIN, specimen.actin), (MICROTUBULE, specimen.microtubules))
-    return crowd(
-        shape,
-        occupancy=specimen.occupancy,
-        seed=seed,
-        sheets=specimen.sheets,
-        vesicles=specimen.vesicles,
-        filaments=[Filaments(filament, count) for filament, count in counts if count],
-        voxel_spacing_angstrom=SPACING_ANGSTROM,
-    )
+    return Case(clean, noise, (clean + first, clean + second), ground)
 
 
 def back_projected(density: Array, kind: CaseKind, rng: np.random.Generator) -> Halves:
@@ -177,14 +137,14 @@ def back_projected(density: Array, kind: CaseKind, rng: np.random.Generator) -> 
     return clean, scale * first, scale * second
 
 
-def imaged(density: Array, kind: CaseKind, seed: int) -> Halves:
+def imaged(ground: Ground, kind: CaseKind, seed: int) -> Halves:
     """Reconstructions of a noise-free tilt series with CTF, and of the counting noise of either half."""
     lowest, highest = kind.tilt_range_deg or (-90.0, 90.0)
     tilts = TiltScheme(lowest_deg=lowest, highest_deg=highest, step_deg=TILT_STEP_DEG)
     settings = ImagingSettings(tilts=tilts, snr=1 / kind.level**2)
-    series = image(density, SPACING_ANGSTROM, settings, seed=1000 + seed)
+    series = image(ground.density, ground.spacing_angstrom, settings, seed=1000 + seed)
     clean, even, odd = (
-        weighted_back_projection(images, series.tilt_angles_deg, density.shape[0])
+        weighted_back_projection(images, series.tilt_angles_deg, ground.density.shape[0])
         for images in (series.noise_free, series.even_noise, series.odd_noise)
     )
     return clean, even, odd

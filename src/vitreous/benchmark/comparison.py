@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
+from pathlib import Path
 from statistics import mean, stdev
-from typing import Literal
+from typing import Any, Literal
 
 from vitreous.benchmark.cases import CaseKind
 from vitreous.benchmark.contestants import choice, measure
 from vitreous.benchmark.published import Rows
 from vitreous.benchmark.runner import Record, Row, selected
+from vitreous.benchmark.specimens import CleanVolumes
 from vitreous.benchmark.standing import Rivals, standing
 from vitreous.core import Progress
 from vitreous.report import TableSection
@@ -55,19 +57,32 @@ class Comparison:
     measure: Callable[[CaseKind, int, str, Progress], Record] = measure
 
     def rows(
-        self, scale: Scale, seeds: Sequence[int], only: Sequence[str], progress: Progress
+        self,
+        scale: Scale,
+        seeds: Sequence[int],
+        only: Sequence[str],
+        progress: Progress,
+        data: Path | None = None,
     ) -> Iterator[Row]:
-        """All rows of a scale, seed after seed; `only` names cases or methods."""
+        """All rows of a scale, seed after seed; `only` names cases or methods.
+
+        `data`: a folder of clean volumes that stand for the specimens (`CleanVolumes`).
+        """
         cases = self.cases[scale]
+        origin = {}
+        if data is not None:
+            own, origin = CleanVolumes.of_folder(data), {"data": data.absolute().name}
+            cases = {name: replace(kind, specimen=own) for name, kind in cases.items()}
         named = selected(only, (*cases, *self.methods))
         for seed in seeds:
             for case in [c for c in cases if c in named] or cases:
                 for method in [m for m in self.methods if m in named] or self.methods:
-                    yield self.row(case, cases[case], seed, method, progress)
+                    key = {"case": case, "seed": seed, "method": method, **origin}
+                    yield self.row(key, cases[case], progress)
 
-    def row(self, case: str, kind: CaseKind, seed: int, method: str, progress: Progress) -> Row:
+    def row(self, key: Mapping[str, Any], kind: CaseKind, progress: Progress) -> Row:
         """One row; that of `auto` is the row of the method which it chooses."""
-        key = {"case": case, "seed": seed, "method": method}
+        seed, method = key["seed"], key["method"]
         twin = (lambda: {**key, "method": choice(kind, seed)}) if method == "auto" else None
         return Row(key, partial(self.measure, kind, seed, method, progress), twin)
 

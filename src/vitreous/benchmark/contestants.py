@@ -7,10 +7,11 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from vitreous.benchmark.cases import TRAINING_SEEDS, Case, CaseKind, make_case
+from vitreous.benchmark.cases import Case, CaseKind, make_case
 from vitreous.benchmark.cost import measured_cost
 from vitreous.benchmark.runner import Record
 from vitreous.benchmark.scores import best_filter, score
+from vitreous.benchmark.specimens import TRAINING_SEEDS
 from vitreous.core import Progress, Volume
 from vitreous.inference import choose_device
 from vitreous.methods import BlindSpot, Noise2Noise, NoiseModel

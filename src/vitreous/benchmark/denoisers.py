@@ -7,10 +7,11 @@ from dataclasses import replace
 
 from vitreous.benchmark import published
 from vitreous.benchmark.ablations import COMPONENTS, LOSSES, measure_component, measure_losses
-from vitreous.benchmark.cases import CaseKind, Specimen, TiltRange
+from vitreous.benchmark.cases import CaseKind, TiltRange
 from vitreous.benchmark.comparison import Comparison, Scale, published_of
 from vitreous.benchmark.contestants import CEILINGS, PAPER_BLINDSPOT, TUNED
 from vitreous.benchmark.scores import TUNED_FILTERS
+from vitreous.benchmark.specimens import Specimen
 from vitreous.benchmark.standardized import measure_halves, measure_standardized
 from vitreous.benchmark.standing import Rivals
 

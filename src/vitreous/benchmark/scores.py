@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from vitreous.benchmark.cases import SPACING_ANGSTROM, Case
+from vitreous.benchmark.cases import Case
 from vitreous.core import measure_voxels
 from vitreous.fourier import frequency_radius, shell_means
 from vitreous.fourier.spectrum import hann_window
@@ -59,15 +59,15 @@ def score(case: Case, result: Array) -> dict[str, float]:
     radius = frequency_radius(result.shape).numpy()
     low = (radius > 0) & (radius < LOW_FREQUENCY)
     gain = (spectrum[low] * truth[low].conj()).sum().real / (np.abs(truth[low]) ** 2).sum()
-    inside = case.inside[cut]
+    inside = case.ground.inside[cut]
     value = psnr(r, clean, data_range=case.data_range)
     return {
         "psnr": value,
         "delta_psnr": value - psnr(noisy, clean, data_range=case.data_range),
-        "psnr_complete": psnr(r, case.grand_model.density[cut], data_range=case.data_range),
+        "psnr_complete": psnr(r, case.ground.density[cut], data_range=case.data_range),
         "ssim": ssim(r, clean, data_range=case.data_range),
         "cc": correlation(r, clean),
-        "resolution_angstrom": fsc_resolution((frequency, curve), SPACING_ANGSTROM),
+        "resolution_angstrom": fsc_resolution((frequency, curve), case.ground.spacing_angstrom),
         "low_fsc": float(curve[frequency < LOW_FREQUENCY].mean()),
         "low_gain": float(gain),
         "contrast": inside_outside_contrast(r, inside) / inside_outside_contrast(clean, inside),

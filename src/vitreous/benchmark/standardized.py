@@ -7,11 +7,12 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from vitreous.benchmark.cases import SPACING_ANGSTROM, TRAINING_SEEDS, Case, CaseKind, make_case
+from vitreous.benchmark.cases import Case, CaseKind, make_case
 from vitreous.benchmark.contestants import denoised, trained_on_pairs
 from vitreous.benchmark.cost import measured_cost
 from vitreous.benchmark.runner import Record
 from vitreous.benchmark.scores import BORDER, score
+from vitreous.benchmark.specimens import TRAINING_SEEDS
 from vitreous.core import Progress
 from vitreous.methods.noise2noise import PairConfig
 from vitreous.metrics import fourier_shell_correlation, fsc_resolution, psnr, ssim
@@ -31,7 +32,7 @@ def measure_halves(kind: CaseKind, seed: int, method: str, progress: Progress) -
             results.append(denoised(kind, alone, seed, method, progress)[0])
     curve = fourier_shell_correlation(results[0], results[1])
     found = score(case, np.float32(0.5) * (results[0] + results[1]))
-    return {**found, "halves_angstrom": fsc_resolution(curve, SPACING_ANGSTROM), **cost}
+    return {**found, "halves_angstrom": fsc_resolution(curve, case.ground.spacing_angstrom), **cost}
 
 
 def measure_standardized(kind: CaseKind, seed: int, method: str, progress: Progress) -> Record:

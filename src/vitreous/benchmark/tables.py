@@ -53,7 +53,7 @@ def comparison_kind(comparison: Comparison) -> TableKind:
     """A comparison as a table."""
     return TableKind(
         comparison.description,
-        lambda o: comparison.rows(o.scale, o.seeds, o.only, o.progress),
+        lambda o: comparison.rows(o.scale, o.seeds, o.only, o.progress, o.data),
         comparison.summarize,
     )
 

@@ -21,6 +21,9 @@ class Scale(StrEnum):
     paper = "paper"
 
 
+DATA_HELP = (
+    "Folder of real data, or of clean volumes (SHREC, PolNet) that papers' tables use instead of ours."
+)
 evaluate = typer.Typer(help="Metrics between files.", no_args_is_help=True, pretty_exceptions_enable=False)
 VoxelSize = Annotated[float | None, typer.Option(help="Voxel spacing in Å where the file has none.")]
 First = Annotated[Path, typer.Argument(help="Volume to judge.")]
@@ -109,7 +112,7 @@ def benchmark_command(
         list[str] | None, typer.Option("--row", help="Only these cases or methods; may be repeated.")
     ] = None,
     scale: Annotated[Scale, typer.Option(help="How much of a paper's table to measure.")] = Scale.small,
-    data: Annotated[Path | None, typer.Option(help="Folder of real data, for tables that need it.")] = None,
+    data: Annotated[Path | None, typer.Option(help=DATA_HELP)] = None,
     quiet: Quiet = False,
     json: Json = False,
 ) -> None:
