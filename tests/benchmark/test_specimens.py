@@ -18,7 +18,9 @@ def shrec(folder, count, spacing=10.0):
         (folder / f"model_{number}").mkdir(parents=True)
         density = np.full(SHAPE, 3.0, np.float32)
         density[6:10, 8:12, 10:14] += number + 1
-        write_volume(folder / f"model_{number}" / "grandmodel.mrc", Volume(density, spacing and (spacing,) * 3))
+        write_volume(
+            folder / f"model_{number}" / "grandmodel.mrc", Volume(density, spacing and (spacing,) * 3)
+        )
     return folder
 
 

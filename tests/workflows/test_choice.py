@@ -52,3 +52,9 @@ def test_a_file_that_names_auto_names_no_method(tmp_path):
     file.write_text('method = "auto"\n', encoding="utf-8")
     with pytest.raises(InputError, match="configuration of auto"):
         chosen(white(), config=str(file))
+
+
+@pytest.mark.parametrize("asked", [{"steps": 10}, {"time_budget_seconds": 60.0}])
+def test_filters_are_not_trained(asked):
+    with pytest.raises(InputError, match="means nothing to gaussian"):
+        chosen(white(), method="gaussian", **asked)

@@ -48,6 +48,7 @@ def plan_denoising(source: Source, settings: DenoiseSettings, model: TrainedMode
     if name == "auto":
         name, reason = single_volume_method(volume)
     if name in CLASSICAL:
+        check_untrained(name, settings)
         method = chosen_filter(name, settings)
         memory = plan_filter(method, source, settings)
         return Plan(name, reason, volume, memory, warnings, filter=method.prepare(volume))
@@ -66,6 +67,14 @@ def check_settings(settings: DenoiseSettings) -> None:
     if settings.max_memory is not None:
         parse_memory(settings.max_memory)
     check_config(settings)
+
+
+def check_untrained(name: str, settings: DenoiseSettings) -> None:
+    """Raise InputError if the settings ask a filter to be trained."""
+    asked = {"--steps": settings.steps, "--time-budget": settings.time_budget_seconds}
+    for option, value in asked.items():
+        if value is not None:
+            raise InputError(f"{option} means nothing to {name}, which is not trained", remedy="leave it out")
 
 
 def check_source(source: Source) -> None:
