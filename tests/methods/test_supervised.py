@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from vitreous.benchmark.cases import TRAINING_SEEDS
+from vitreous.benchmark.specimens import TRAINING_SEEDS
 from vitreous.core import InputError, Normalization, measure_voxels
 from vitreous.fourier import frequency_radius, measured_region, patch_spectra, shell_means
 from vitreous.inference import tiles_of
