@@ -46,7 +46,7 @@ class NoiseModelConfig(LearnedConfig):
     and 40³ binned voxels, 600 steps of width 16 gave 22.1 dB, 200 steps of width 4 23.8.
     `binning` is chosen from the spectrum when None. `draws` is the number of noise draws averaged at
     prediction, every second one the last with its sign turned: what the network does linearly then adds
-    no noise at all (+0.05 dB at noise/signal 1.3 and 10).
+    no noise at all (+0.08 and +0.06 dB at noise/signal 1.3 and 10).
     """
 
     alpha: float | None = None
