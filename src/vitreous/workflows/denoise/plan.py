@@ -123,7 +123,7 @@ def choose_method(settings: DenoiseSettings, source: Source) -> tuple[str, str]:
 
 
 def single_volume_method(volume: TrainingVolume) -> tuple[str, str]:
-    """What `vitreous benchmark` measures best for noise of this kind, and why in words.
+    """The method for noise of this kind, and why in words.
 
     Voxels whose noise is independent are told from each other, whatever the noise's distribution; the noise
     model, which takes noise of one strength everywhere to be added, is for all else. (One trial each: sc-net
@@ -135,7 +135,7 @@ def single_volume_method(volume: TrainingVolume) -> tuple[str, str]:
             "sc-net",
             "the noise is white: neighbours tell a hidden voxel, whatever the noise's distribution",
         )
-    return "noise-model", "of the single-volume methods it measures best for noise of a reconstruction"
+    return "noise-model", "it takes the noise as the reconstruction shaped it, wedge and all"
 
 
 def standardized(source: Source, *, needs_target: bool) -> tuple[TrainingVolume, tuple[str, ...]]:
