@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 
 import torch
 import torch.nn.functional as F
@@ -23,7 +24,7 @@ from vitreous.networks.phase_lattice import (
     PhaseLattice,
     VolumeShuffleBackbone,
 )
-from vitreous.workflows.denoise import DenoiseSettings, Source, TrainedModel, denoise_source
+from vitreous.workflows.denoise import DenoiseSettings, Source, denoise_source, untrained
 
 WIDTH = 24
 COMPONENT_STEPS = 300  # the published network takes five times as long for a step as the default one
@@ -42,7 +43,7 @@ PROBES = ((6, 6, 6), (13, 17, 11), (27, 9, 30))  # voxels whose self-gradient is
 def measure_losses(kind: CaseKind, seed: int, name: str, progress: Progress) -> Record:
     """The default network with one choice of losses."""
     config = BlindSpotConfig(losses=LOSSES[name])
-    return measured(make_case(kind, seed), BlindSpot(config), None, seed, progress)[0]
+    return measured(make_case(kind, seed), config, None, seed, progress)[0]
 
 
 def measure_component(kind: CaseKind, seed: int, name: str, progress: Progress) -> Record:
@@ -50,17 +51,17 @@ def measure_component(kind: CaseKind, seed: int, name: str, progress: Progress) 
     torch.manual_seed(seed)
     network = COMPONENTS[name](WIDTH)
     config = BlindSpotConfig(patch_side=54, losses=PAPER, steps=COMPONENT_STEPS)
-    record, trained = measured(make_case(kind, seed), BlindSpot(config), network, seed, progress)
+    record, trained = measured(make_case(kind, seed), config, network, seed, progress)
     return {**record, "self_gradient": self_gradient(trained)}
 
 
 def measured(
-    case: Case, method: BlindSpot, network: nn.Module | None, seed: int, progress: Progress
+    case: Case, config: BlindSpotConfig, network: nn.Module | None, seed: int, progress: Progress
 ) -> tuple[Record, nn.Module]:
     """Scores of a blind-spot method with a network of its own, and the trained network."""
-    compute = choose_device("auto")
-    method = BlindSpot(method.config, precision=compute.precision)
-    model = TrainedModel(method, network or method.build_network(seed), compute)
+    model = untrained(BlindSpot, config, choose_device("auto"), seed)
+    if network is not None:
+        model = replace(model, network=network)
     settings = DenoiseSettings(seed=seed, method="blindspot")
     with measured_cost() as cost:
         outcome = denoise_source(Source(case.volume), settings, progress, model=model)

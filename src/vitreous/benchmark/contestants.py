@@ -21,7 +21,6 @@ from vitreous.training import TrainingVolume
 from vitreous.workflows.denoise import (
     DenoiseSettings,
     Source,
-    TrainedModel,
     denoise_source,
     fit,
     plan_denoising,
@@ -29,6 +28,7 @@ from vitreous.workflows.denoise import (
     predict,
     prepared_model,
     standardized,
+    untrained,
 )
 
 Array = NDArray[np.float32]
@@ -66,9 +66,7 @@ def denoised(kind: CaseKind, case: Case, seed: int, method: str, progress: Progr
         return CEILINGS[method](kind, case, seed, progress), {}
     model = None
     if method == PAPER_BLINDSPOT:
-        compute = choose_device("auto")
-        paper = BlindSpot(PAPER_CONFIG, precision=compute.precision)
-        model, method = TrainedModel(paper, paper.build_network(seed), compute), paper.name
+        model, method = untrained(BlindSpot, PAPER_CONFIG, choose_device("auto"), seed), BlindSpot.name
     settings = DenoiseSettings(method=method, seed=seed, steps=None if model else STEPS.get(method))
     outcome = denoise_source(Source(case.volume), settings, progress, model=model)
     facts: Record = {"chosen": outcome.method}
@@ -115,15 +113,15 @@ def trained_on_pairs(
     progress: Progress,
 ) -> Array:
     """Train on pairs; denoise `noisy`, or the first pair itself."""
-    compute = choose_device("auto")
-    method = Noise2Noise(config, precision=compute.precision)
-    model, prepared = prepared_model(TrainedModel(method, method.build_network(seed), compute), volumes, seed)
+    model, prepared = prepared_model(
+        untrained(Noise2Noise, config, choose_device("auto"), seed), volumes, seed
+    )
     settings = DenoiseSettings(seed=seed)
     model = fit(model, prepared, settings, progress)
     target = prepared[0]
     if noisy is not None:
         volume, _ = standardized(Source(Volume(noisy)), needs_target=False)
-        target = method.prepare(volume)
+        target = model.method.prepare(volume)
     plan = plan_memory(model, Source(Volume(target.volume.data)), settings)
     return predict(model, target, plan, seed, progress)
 

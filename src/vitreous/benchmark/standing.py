@@ -61,7 +61,10 @@ def standing(records: Sequence[Record], rivals: Rivals) -> TableSection:
         "auto over best from one volume",
         "auto over best filter",
     )
-    text = "PSNR in dB, means over seeds. Filters are tuned on the reference; the ceiling has seen others."
+    text = (
+        "PSNR in dB, means over seeds. The best filter may be one tuned on the reference; the ceiling saw "
+        "more than the one volume."
+    )
     return TableSection("How far the noise model gets, and what auto chooses", text, header, rows)
 
 

@@ -1,7 +1,7 @@
 """Denoise volumes in memory: choose a method, train it on the volume itself, apply it."""
 
 from vitreous.workflows.denoise.config import as_toml, config_text, is_preset
-from vitreous.workflows.denoise.model import fit, model_description, predict, prepared_model
+from vitreous.workflows.denoise.model import fit, model_description, predict, prepared_model, untrained
 from vitreous.workflows.denoise.plan import (
     METHODS,
     SMALLEST_SIDE,
@@ -41,4 +41,5 @@ __all__ = [
     "predict",
     "prepared_model",
     "standardized",
+    "untrained",
 ]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from vitreous.core import InputError, Progress
 from vitreous.inference import ComputeDevice, MemoryPlan, choose_device, predict_tiled, unbin_volume
 from vitreous.inference.predict import is_out_of_memory
-from vitreous.methods import LEARNED, PreparedVolume
+from vitreous.methods import LEARNED, LearnedConfig, LearnedMethod, PreparedVolume
 from vitreous.training import (
     CheckpointStore,
     TrainingRecord,
@@ -35,12 +35,20 @@ def new_model(name: str, settings: DenoiseSettings) -> TrainedModel:
     if settings.model is not None:
         return saved_model(settings.model, compute, settings.steps)
     config = chosen_config(name, settings)
-    method = LEARNED[name][0](config, precision=compute.precision)  # type: ignore[arg-type]
-    network: Any = method.build_network(settings.seed)
+    model = untrained(LEARNED[name][0], config, compute, settings.seed)
+    network: Any = model.network
     if config.patch_side % network.stride:
         text = f"patches of {config.patch_side} voxels do not suit the network"
         raise InputError(text, path=settings.config, remedy=f"choose a multiple of {network.stride}")
-    return TrainedModel(method, network, compute)
+    return model
+
+
+def untrained(
+    kind: Callable[..., LearnedMethod], config: LearnedConfig, compute: ComputeDevice, seed: int
+) -> TrainedModel:
+    """A method with its network as it is before training."""
+    method = kind(config, precision=compute.precision)
+    return TrainedModel(method, method.build_network(seed), compute)
 
 
 def saved_model(folder: Path, compute: ComputeDevice, steps: int | None = None) -> TrainedModel:
