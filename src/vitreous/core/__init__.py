@@ -1,6 +1,6 @@
 """Immutable domain values, protocols and errors; imports nothing of vitreous."""
 
-from vitreous.core.blocks import inside_mask, read_block
+from vitreous.core.blocks import inside_mask, read_block, reflected_indices
 from vitreous.core.errors import InputError, Interrupted, TrainingDiverged, VitreousError
 from vitreous.core.normalization import Normalization, VoxelStatistics, measure_voxels
 from vitreous.core.poses import Poses
@@ -27,4 +27,5 @@ __all__ = [
     "inside_mask",
     "measure_voxels",
     "read_block",
+    "reflected_indices",
 ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import ClassVar, Generic, Literal, Protocol, Self, TypeVar
@@ -15,6 +16,7 @@ from torch import Tensor, nn
 from vitreous.core import Normalization
 from vitreous.inference import Tile, bin_volume
 from vitreous.inference.predict import Predictor
+from vitreous.methods.gain import GainMap
 from vitreous.training import Objective, TrainingSettings, TrainingVolume
 
 
@@ -70,6 +72,8 @@ class PreparedVolume:
         What may spoil the result.
     tilt_axis
         1 for y, 2 for x, where the noise spectrum says it.
+    gain
+        How the strength of the noise varies over `network_volume`; None where it is everywhere the same.
     """
 
     volume: TrainingVolume
@@ -81,6 +85,7 @@ class PreparedVolume:
     summary: Mapping[str, str] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
     tilt_axis: int | None = None
+    gain: GainMap | None = None
 
     @property
     def network_volume(self) -> TrainingVolume:
@@ -136,6 +141,7 @@ class ClassicalMethod(BaseModel):
         fields = self.model_dump(exclude={"version"}, exclude_none=True)
         return ", ".join(f"{name} {value}" for name, value in fields.items())
 
+    @abstractmethod
     def prepare(self, volume: TrainingVolume) -> PreparedFilter:
         """Look at the whole volume: cheap, deterministic.
 
@@ -144,7 +150,6 @@ class ClassicalMethod(BaseModel):
         InputError
             If something that the filter needs is unknown or not installed.
         """
-        raise NotImplementedError
 
 
 class LearnedMethod(Protocol):
@@ -240,14 +245,22 @@ def predict_block(network: nn.Module, block: Tensor, device: torch.device, preci
     return out[0, 0].float()
 
 
+def predict_mirrored(
+    network: nn.Module, block: Tensor, index: int, device: torch.device, precision: str
+) -> Tensor:
+    """What a network makes of the index-th of the eight mirror images of a block, counted modulo 8."""
+    flips = mirrored(index % 8)
+    return predict_block(network, block.flip(flips), device, precision).flip(flips)
+
+
 def mirror_mean(network: nn.Module, device: torch.device, precision: str) -> Predictor:
     """A predictor that averages a network over the eight mirror images of a block."""
     network = placed(network, device).eval()
 
     def predict(block: Tensor, tile: Tile) -> Tensor:
-        views = (mirrored(index) for index in range(8))
-        parts = [predict_block(network, block.flip(f), device, precision).flip(f) for f in views]
-        return torch.stack(parts).mean(0)
+        return torch.stack(
+            [predict_mirrored(network, block, index, device, precision) for index in range(8)]
+        ).mean(0)
 
     return predict
 

@@ -58,13 +58,14 @@ class Patch:
     """A standardized crop.
 
     `values` and the optional `target` are (z, y, x); `inside` is 1 where a voxel is no reflection;
-    `volume` is the index of the volume it was cut from, `flips` the axes it was flipped along
-    afterwards, `where` the same in words.
+    `volume` is the index of the volume it was cut from, `start` where, `flips` the axes it was flipped
+    along afterwards, `where` the same in words.
     """
 
     values: Tensor
     inside: Tensor
     volume: int
+    start: tuple[int, ...]
     flips: tuple[int, ...]
     where: str
     target: Tensor | None = None
@@ -125,7 +126,7 @@ class PatchSampler:
         )
         where = f"the patch of {self.shape[0]}³ at z, y, x = {', '.join(map(str, start))} of {volume.name}"
         target = None if volume.target is None else crop(volume.target)
-        return Patch(crop(volume.data), inside, which, flips, where, target)
+        return Patch(crop(volume.data), inside, which, tuple(start), flips, where, target)
 
     def _shared_out(self, held_share: float) -> tuple[list[Place], list[Place]]:
         """Places on a grid to draw from, and those held; both in the order of the grid."""

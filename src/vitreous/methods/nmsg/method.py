@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from vitreous.inference import Tile
 from vitreous.inference.predict import Predictor
-from vitreous.methods.method import PreparedVolume, batch_of, mirrored, placed, predict_block
+from vitreous.methods.method import PreparedVolume, batch_of, placed, predict_mirrored
 from vitreous.methods.nmsg.config import NmsgConfig
 from vitreous.methods.nmsg.network import NmsgNetwork
 from vitreous.methods.nmsg.objective import NmsgObjective
@@ -83,9 +83,8 @@ class Nmsg(PlainUNet[NmsgConfig]):
         def predict(block: Tensor, tile: Tile) -> Tensor:
             total = torch.zeros(block.shape, device=device)
             for draw in range(self.config.draws):
-                flips = mirrored(draw % 8)
-                noisier = (block.to(device) + noise(draw, tile)).flip(flips)
-                total += predict_block(network, noisier, device, self.precision).flip(flips)
+                noisier = block.to(device) + noise(draw, tile)
+                total += predict_mirrored(network, noisier, draw, device, self.precision)
             return total / self.config.draws
 
         return predict

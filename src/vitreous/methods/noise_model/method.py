@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import ClassVar
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -18,14 +19,15 @@ from vitreous.methods.method import (
     PreparedVolume,
     batch_of,
     binned,
-    mirrored,
     placed,
-    predict_block,
+    predict_mirrored,
 )
+from vitreous.methods.noise_model.gain import estimate_gain
 from vitreous.methods.noise_model.spectrum import estimate_noise_spectrum
+from vitreous.methods.periodic import PeriodicFields
 from vitreous.networks import UNet3d
 from vitreous.networks.unet3d import unet_bytes_per_voxel
-from vitreous.training import Patch, PatchSampler, TrainingVolume, step_generator
+from vitreous.training import Patch, PatchSampler, TrainingVolume
 
 WRAP = 16  # the drawn noise is periodic: a patch is cut from a block this much larger
 ALPHA, ALPHA_VERY_NOISY = 0.7, 1.0
@@ -34,7 +36,6 @@ NARROWEST = 4
 MOST_VISITS = 700  # of each voxel in training, likewise
 VERY_NOISY = 0.97  # share of the variance that is noise
 NEARLY_WHITE = 0.9  # of Fourier space filled: no wedge to tell a tilt axis from
-PERIOD = 96  # of the noise added at prediction
 
 
 class NoiseModelConfig(LearnedConfig):
@@ -82,7 +83,7 @@ class NoiseModel:
         return unet_bytes_per_voxel(self.config.width)
 
     def prepare(self, volume: TrainingVolume) -> PreparedVolume:
-        """Estimate the noise spectrum."""
+        """Estimate the noise spectrum and how its strength varies over the volume."""
         spectrum = estimate_noise_spectrum(volume.data, volume.normalization, volume.mask)
         binning = self.config.binning or spectrum.useful_binning()
         share = min(spectrum.noise_share, 1.0)
@@ -92,23 +93,29 @@ class NoiseModel:
             "Fourier space filled by noise": f"{spectrum.filled_share:.0%}",
             "tilt axis": "not seen in the noise" if spectrum.filled_share > NEARLY_WHITE else axis,
         }
+        gain = estimate_gain(volume.data, volume.normalization, spectrum, volume.mask)
+        if gain is not None:
+            weakest, strongest = float(gain.values.min()), float(gain.values.max())
+            summary["noise level over the volume"] = f"{weakest:.2f} to {strongest:.2f} of its mean, levelled"
         if binning == 1:
             return PreparedVolume(
-                volume, spectrum.power, share, summary=summary, tilt_axis=spectrum.tilt_axis
+                volume, spectrum.power, share, summary=summary, tilt_axis=spectrum.tilt_axis, gain=gain
             )
         summary["network works on"] = (
             f"the volume binned {binning} ×: above that there is no signal to be seen"
         )
         power = crop_spectrum(spectrum.power, binning, rolloff=ROLLOFF)
+        working = binned(volume, binning)
         return PreparedVolume(
             volume,
             spectrum.power,
             share,
             binning,
-            binned(volume, binning),
+            working,
             power,
             summary,
             tilt_axis=spectrum.tilt_axis,
+            gain=None if gain is None else gain.binned(binning, working.data.shape),
         )
 
     def adapted(self, volumes: Sequence[PreparedVolume]) -> NoiseModel:
@@ -142,25 +149,28 @@ class NoiseModel:
         """Mean over noise draws, each and its opposite seen in another of the eight mirror images.
 
         The noise of a draw is one periodic field fixed to the volume's coordinates: neighbouring
-        tiles see the same noise where they overlap, so that tiling leaves no seams.
+        tiles see the same noise where they overlap, so that tiling leaves no seams. The network sees
+        the volume levelled.
         """
         network, alpha = placed(network, device).eval(), fixed_alpha(self.config)
-        noise = _periodic_noise(volume, self.config.draws, seed)
+        spectrum, draws = seen_spectrum(volume), self.config.draws
+        fields = PeriodicFields(lambda shape, g: NoiseGenerator(spectrum, shape).draw(g)[0], seed)
 
         def predict(block: Tensor, tile: Tile) -> Tensor:
+            gain = gain_over(volume, tile.start, tile.shape)
+            grid = [np.arange(s, s + n) for s, n in zip(tile.start, tile.shape, strict=True)]
             total = torch.zeros(block.shape, device=device)
-            for draw in range(self.config.draws):
+            for draw in range(draws):
                 pair, opposite = divmod(draw, 2)
-                flips = mirrored(pair % 8)
-                noisy = (block + (-alpha if opposite else alpha) * noise(pair, tile)).flip(flips)
-                total += predict_block(network, noisy, device, self.precision).flip(flips)
-            return total / self.config.draws
+                noisy = block / gain + (-alpha if opposite else alpha) * fields.cut(pair, grid)
+                total += predict_mirrored(network, noisy, pair, device, self.precision)
+            return total / draws * gain.to(device)
 
         return predict
 
 
 class RecorruptedObjective:
-    """Mean squared error from y + αn to y - n/α on random patches.
+    """Mean squared error from y + αn to y - n/α on random patches, their noise levelled.
 
     Parameters
     ----------
@@ -182,9 +192,9 @@ class RecorruptedObjective:
         device: torch.device,
     ) -> None:
         self.network, self.config, self.device = network, config, device
+        self.volumes = volumes
         self.sampler = PatchSampler([v.network_volume for v in volumes], config.patch_side)
-        block = (config.patch_side + WRAP,) * 3
-        self.noise = [NoiseGenerator(seen_spectrum(v), block) for v in volumes]
+        self.noise = [PatchNoise(v, config.patch_side) for v in volumes]
 
     def loss(self, generator: torch.Generator) -> tuple[Tensor, str]:
         """Draw a batch and compare."""
@@ -197,11 +207,28 @@ class RecorruptedObjective:
         return masked_mean_square(self.network(x).float(), t, m), " and ".join(p.where for p in patches)
 
     def _pair(self, patch: Patch, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-        return recorrupted_pair(patch.values, self._draw(patch, generator), fixed_alpha(self.config))
+        gain = gain_over(self.volumes[patch.volume], patch.start, patch.values.shape).flip(patch.flips)
+        noise = self.noise[patch.volume].draw(patch, generator)
+        return recorrupted_pair(patch.values / gain, noise, fixed_alpha(self.config))
 
-    def _draw(self, patch: Patch, generator: torch.Generator) -> Tensor:
-        """Noise of the patch's volume, flipped as the patch is."""
-        block = self.noise[patch.volume].draw(generator)[0]
+
+class PatchNoise:
+    """Draws noise for patches, as a network sees that of one volume.
+
+    Parameters
+    ----------
+    volume
+        Prepared by `NoiseModel.prepare`.
+    side
+        Of the patches.
+    """
+
+    def __init__(self, volume: PreparedVolume, side: int) -> None:
+        self.source = NoiseGenerator(seen_spectrum(volume), (side + WRAP,) * 3)
+
+    def draw(self, patch: Patch, generator: torch.Generator) -> Tensor:
+        """Noise (z, y, x) flipped as the patch is, so that the wedges of both agree."""
+        block = self.source.draw(generator)[0]
         return block[tuple(slice(0, n) for n in patch.values.shape)].flip(patch.flips)
 
 
@@ -224,19 +251,6 @@ def seen_spectrum(volume: PreparedVolume) -> Tensor:
     return volume.working_spectrum / volume.working.normalization.deviation**2
 
 
-def _periodic_noise(volume: PreparedVolume, draws: int, seed: int) -> Callable[[int, Tile], Tensor]:
-    """A function of (draw, tile) that cuts a tile's noise from fields of period 96 voxels."""
-    source = NoiseGenerator(seen_spectrum(volume), (PERIOD,) * 3)
-    fields: list[Tensor] = []
-
-    def cut(draw: int, tile: Tile) -> Tensor:
-        while len(fields) <= draw:
-            fields.append(source.draw(step_generator(seed, len(fields)))[0])
-        block = fields[draw]
-        for axis, (start, side) in enumerate(zip(tile.start, tile.shape, strict=True)):
-            block = block.index_select(axis, torch.arange(start, start + side) % PERIOD)
-        return block
-
-    if draws < 1:
-        raise ValueError("at least one draw is needed")
-    return cut
+def gain_over(volume: PreparedVolume, start: Sequence[int], shape: Sequence[int]) -> Tensor:
+    """How strong the noise of a block is that the network is to see, relative to `seen_spectrum`."""
+    return torch.ones(1, 1, 1) if volume.gain is None else volume.gain.over(start, shape)
