@@ -6,26 +6,25 @@ from collections.abc import Sequence
 from typing import ClassVar
 
 import torch
-from pydantic import NonNegativeInt, PositiveInt
+from pydantic import PositiveInt
 from torch import Tensor, nn
 
 from vitreous.fourier import patch_spectra, symmetrize
 from vitreous.losses import masked_mean_square
-from vitreous.methods.method import LearnedConfig, PreparedVolume, VolumeIndependent, batch_of, binned, placed
+from vitreous.methods.method import PreparedVolume, VolumeIndependent, batch_of, binned, placed
 from vitreous.methods.noise_model.spectrum import PATCH_SIDE, patch_starts
-from vitreous.networks import UNet3d
+from vitreous.methods.warm_start import WarmConfig
 from vitreous.networks.unet3d import unet_bytes_per_voxel
 from vitreous.training import PatchSampler, TrainingVolume
 
 
-class PairConfig(LearnedConfig):
+class PairConfig(WarmConfig):
     """Settings of training on pairs.
 
     `symmetric`: both members are noisy, and either may be the input (Noise2Noise); otherwise the
     target is the truth (supervised). `binning`: work on volumes Fourier-binned by this factor.
     """
 
-    levels: NonNegativeInt = 2
     symmetric: bool = True
     binning: PositiveInt = 1
 
@@ -52,12 +51,13 @@ class Noise2Noise(VolumeIndependent[PairConfig]):
             pair_noise_spectrum(volume) if self.config.symmetric and volume.target is not None else None
         )
         working = None if binning == 1 else binned(volume, binning)
-        return PreparedVolume(volume, spectrum, binning=binning, working=working)
+        return PreparedVolume(
+            volume, spectrum, binning=binning, working=working, summary=self.config.beginning
+        )
 
     def build_network(self, seed: int) -> nn.Module:
         """A U-Net, the same as the noise model's."""
-        torch.manual_seed(seed)
-        return UNet3d(width=self.config.width, levels=self.config.levels)
+        return self.config.build_unet(seed)
 
     def objective(
         self, network: nn.Module, volumes: Sequence[PreparedVolume], device: torch.device

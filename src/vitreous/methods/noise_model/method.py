@@ -15,7 +15,6 @@ from vitreous.inference.binning import ROLLOFF
 from vitreous.inference.predict import Predictor
 from vitreous.losses import masked_mean_square
 from vitreous.methods.method import (
-    LearnedConfig,
     PreparedVolume,
     batch_of,
     binned,
@@ -25,7 +24,7 @@ from vitreous.methods.method import (
 from vitreous.methods.noise_model.gain import estimate_gain
 from vitreous.methods.noise_model.spectrum import estimate_noise_spectrum
 from vitreous.methods.periodic import PeriodicFields
-from vitreous.networks import UNet3d
+from vitreous.methods.warm_start import WarmConfig
 from vitreous.networks.unet3d import unet_bytes_per_voxel
 from vitreous.training import Patch, PatchSampler, TrainingVolume
 
@@ -34,16 +33,18 @@ ALPHA, ALPHA_VERY_NOISY = 0.7, 1.0
 VOXELS_FOR_WIDTH = 50_000  # voxels that each channel needs, lest a network learns their noise by heart
 NARROWEST = 4
 MOST_VISITS = 700  # of each voxel in training, likewise
+MOST_VISITS_WARM = 300  # of a network that begins with the shipped weights
 VERY_NOISY = 0.97  # share of the variance that is noise
 NEARLY_WHITE = 0.9  # of Fourier space filled: no wedge to tell a tilt axis from
 
 
-class NoiseModelConfig(LearnedConfig):
+class NoiseModelConfig(WarmConfig):
     """Settings of the noise-model method.
 
     `alpha` splits the added noise between input and target: 0.7, or 1 in a very noisy volume.
     There a network learns the one realization of the noise by heart that the volume has, so it is
-    also made as narrow, and trained as briefly, as the number of voxels asks for: at noise/signal 12
+    trained as briefly as the number of voxels asks for, and made as narrow unless it begins with the
+    shipped weights: from random ones, at noise/signal 12
     and 40³ binned voxels, 600 steps of width 16 gave 22.1 dB, 200 steps of width 4 23.8.
     `binning` is chosen from the spectrum when None. `draws` is the number of noise draws averaged at
     prediction, every second one the last with its sign turned: what the network does linearly then adds
@@ -53,7 +54,6 @@ class NoiseModelConfig(LearnedConfig):
     alpha: float | None = None
     binning: int | None = None
     draws: int = 16
-    levels: int = 2
 
 
 class NoiseModel:
@@ -92,6 +92,7 @@ class NoiseModel:
             "noise share of variance": f"{share:.0%}",
             "Fourier space filled by noise": f"{spectrum.filled_share:.0%}",
             "tilt axis": "not seen in the noise" if spectrum.filled_share > NEARLY_WHITE else axis,
+            **self.config.beginning,
         }
         gain = estimate_gain(volume.data, volume.normalization, spectrum, volume.mask)
         if gain is not None:
@@ -127,15 +128,16 @@ class NoiseModel:
             fixed["alpha"] = self.config.alpha
         if very_noisy and self.config.binning is None:
             voxels = sum(v.network_volume.data.size for v in volumes)
-            fixed["width"] = min(self.config.width, max(NARROWEST, voxels // VOXELS_FOR_WIDTH))
+            visits = MOST_VISITS_WARM if self.config.is_warm else MOST_VISITS
+            if not self.config.is_warm:
+                fixed["width"] = min(self.config.width, max(NARROWEST, voxels // VOXELS_FOR_WIDTH))
             visited = self.config.batch * self.config.patch_side**3
-            fixed["steps"] = min(self.config.steps, -(-MOST_VISITS * voxels // visited))
+            fixed["steps"] = min(self.config.steps, -(-visits * voxels // visited))
         return NoiseModel(self.config.model_copy(update=fixed), precision=self.precision)
 
     def build_network(self, seed: int) -> nn.Module:
         """A U-Net."""
-        torch.manual_seed(seed)
-        return UNet3d(width=self.config.width, levels=self.config.levels)
+        return self.config.build_unet(seed)
 
     def objective(
         self, network: nn.Module, volumes: Sequence[PreparedVolume], device: torch.device
