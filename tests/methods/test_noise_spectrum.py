@@ -188,9 +188,17 @@ def test_the_tilt_axis_is_recognized_when_the_volume_is_transposed(kind):
     upright, power = estimate(data)
     turned, turned_power = estimate(np.ascontiguousarray(data.transpose(0, 2, 1)))
     assert (upright.tilt_axis, turned.tilt_axis) == (1, 2)
+    assert upright.tilt_axis_seen
+    assert turned.tilt_axis_seen
     difference = (turned_power.transpose(1, 2) - power).abs()
     assert difference.max() < 0.01 * power.max()
     assert (turned_power - power).abs().max() > 0.2 * power.max()
+
+
+@pytest.mark.parametrize("sigma", [0.0, 0.4, 1.0])
+def test_no_tilt_axis_is_seen_in_noise_that_is_alike_in_all_directions(sigma):
+    noise = np.random.default_rng(0).normal(size=(64, 64, 64)).astype(np.float32)
+    assert not estimate(ndi.gaussian_filter(noise, sigma, mode="wrap"))[0].tilt_axis_seen
 
 
 def test_a_mask_is_honoured():

@@ -74,8 +74,10 @@ class CleanVolumes:
         Raises
         ------
         InputError
-            If there is no such file.
+            If there is no such folder, or no such file in it.
         """
+        if not folder.is_dir():
+            raise InputError("is no folder", path=folder, remedy="name one that holds clean volumes")
         for pattern in PATTERNS:
             files = tuple(sorted(folder.glob(pattern)))
             if files:

@@ -17,6 +17,7 @@ from vitreous.core import Normalization
 from vitreous.inference import Tile, bin_volume
 from vitreous.inference.predict import Predictor
 from vitreous.methods.gain import GainMap
+from vitreous.methods.stabilizer import Stabilizer
 from vitreous.training import Objective, TrainingSettings, TrainingVolume
 
 
@@ -74,6 +75,8 @@ class PreparedVolume:
         1 for y, 2 for x, where the noise spectrum says it.
     gain
         How the strength of the noise varies over `network_volume`; None where it is everywhere the same.
+    stabilizer
+        What makes the noise independent of the density; None where it is.
     """
 
     volume: TrainingVolume
@@ -86,6 +89,7 @@ class PreparedVolume:
     warnings: tuple[str, ...] = ()
     tilt_axis: int | None = None
     gain: GainMap | None = None
+    stabilizer: Stabilizer | None = None
 
     @property
     def network_volume(self) -> TrainingVolume:

@@ -164,7 +164,8 @@ def dots_svg(groups: Mapping[str, Mapping[str, Sequence[float]]], axis: str) -> 
     axes.set_yticks(range(len(names)), [_plain(name) for name in names])
     axes.set(xlabel=_plain(axis), ylim=(len(names) - 0.5, -0.5))
     axes.grid(axis="y", color=INK, lw=0.3, alpha=0.3)
-    _legend(axes)
+    if groups:
+        figure.legend(loc="outside lower center", ncols=2, frameon=False, labelcolor=INK, fontsize=9)
     return _to_svg(figure, f"{axis} of every method")
 
 

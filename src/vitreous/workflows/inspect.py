@@ -49,7 +49,7 @@ def inspect_file(path: Path, voxel_size: float | None = None) -> dict[str, Any]:
         facts |= {
             "noise_share_of_variance": min(spectrum.noise_share, 1.0),
             "fourier_space_filled_by_noise": spectrum.filled_share,
-            "tilt_axis": "y" if spectrum.tilt_axis == 1 else "x",
+            "tilt_axis": ("y" if spectrum.tilt_axis == 1 else "x") if spectrum.tilt_axis_seen else None,
         }
     return facts
 

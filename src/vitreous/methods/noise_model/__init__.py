@@ -1,5 +1,6 @@
 """Noise-model denoising: estimate the noise spectrum, recorrupt, train, average."""
 
+from vitreous.methods.noise_model.dependence import signal_dependence
 from vitreous.methods.noise_model.diagnostics import ResidualCheck, check_residual
 from vitreous.methods.noise_model.gain import estimate_gain
 from vitreous.methods.noise_model.method import NoiseModel, NoiseModelConfig, recorrupted_pair
@@ -14,4 +15,5 @@ __all__ = [
     "estimate_gain",
     "estimate_noise_spectrum",
     "recorrupted_pair",
+    "signal_dependence",
 ]

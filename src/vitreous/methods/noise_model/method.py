@@ -21,6 +21,7 @@ from vitreous.methods.method import (
     placed,
     predict_mirrored,
 )
+from vitreous.methods.noise_model.dependence import signal_dependence
 from vitreous.methods.noise_model.gain import estimate_gain
 from vitreous.methods.noise_model.spectrum import estimate_noise_spectrum
 from vitreous.methods.periodic import PeriodicFields
@@ -35,7 +36,7 @@ NARROWEST = 4
 MOST_VISITS = 700  # of each voxel in training, likewise
 MOST_VISITS_WARM = 300  # of a network that begins with the shipped weights
 VERY_NOISY = 0.97  # share of the variance that is noise
-NEARLY_WHITE = 0.9  # of Fourier space filled: no wedge to tell a tilt axis from
+NEARLY_WHITE = 0.9  # of Fourier space filled: each voxel has its own noise
 
 
 class NoiseModelConfig(WarmConfig):
@@ -83,7 +84,7 @@ class NoiseModel:
         return unet_bytes_per_voxel(self.config.width)
 
     def prepare(self, volume: TrainingVolume) -> PreparedVolume:
-        """Estimate the noise spectrum and how its strength varies over the volume."""
+        """Estimate the noise spectrum and how its strength varies over the volume or with the density."""
         spectrum = estimate_noise_spectrum(volume.data, volume.normalization, volume.mask)
         binning = self.config.binning or spectrum.useful_binning()
         share = min(spectrum.noise_share, 1.0)
@@ -91,7 +92,7 @@ class NoiseModel:
         summary = {
             "noise share of variance": f"{share:.0%}",
             "Fourier space filled by noise": f"{spectrum.filled_share:.0%}",
-            "tilt axis": "not seen in the noise" if spectrum.filled_share > NEARLY_WHITE else axis,
+            "tilt axis": axis if spectrum.tilt_axis_seen else "not seen in the noise",
             **self.config.beginning,
         }
         gain = estimate_gain(volume.data, volume.normalization, spectrum, volume.mask)
@@ -99,8 +100,20 @@ class NoiseModel:
             weakest, strongest = float(gain.values.min()), float(gain.values.max())
             summary["noise level over the volume"] = f"{weakest:.2f} to {strongest:.2f} of its mean, levelled"
         if binning == 1:
+            stabilizer = None
+            if spectrum.filled_share > NEARLY_WHITE:  # projections mix all densities on their way
+                stabilizer = signal_dependence(volume.data, volume.normalization, spectrum, volume.mask)
+            if stabilizer is not None:
+                change = f"{stabilizer.slope:+.0%} of its variance for each deviation of the grey values"
+                summary["noise follows the density"] = f"{change}, made even"
             return PreparedVolume(
-                volume, spectrum.power, share, summary=summary, tilt_axis=spectrum.tilt_axis, gain=gain
+                volume,
+                spectrum.power,
+                share,
+                summary=summary,
+                tilt_axis=spectrum.tilt_axis,
+                gain=gain,
+                stabilizer=stabilizer,
             )
         summary["network works on"] = (
             f"the volume binned {binning} ×: above that there is no signal to be seen"
@@ -161,12 +174,14 @@ class NoiseModel:
         def predict(block: Tensor, tile: Tile) -> Tensor:
             gain = gain_over(volume, tile.start, tile.shape)
             grid = [np.arange(s, s + n) for s, n in zip(tile.start, tile.shape, strict=True)]
+            level = levelled(volume, block, gain)
             total = torch.zeros(block.shape, device=device)
             for draw in range(draws):
                 pair, opposite = divmod(draw, 2)
-                noisy = block / gain + (-alpha if opposite else alpha) * fields.cut(pair, grid)
+                noisy = level + (-alpha if opposite else alpha) * fields.cut(pair, grid)
                 total += predict_mirrored(network, noisy, pair, device, self.precision)
-            return total / draws * gain.to(device)
+            result = total / draws * gain.to(device)
+            return result if volume.stabilizer is None else volume.stabilizer.invert(result)
 
         return predict
 
@@ -209,9 +224,10 @@ class RecorruptedObjective:
         return masked_mean_square(self.network(x).float(), t, m), " and ".join(p.where for p in patches)
 
     def _pair(self, patch: Patch, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-        gain = gain_over(self.volumes[patch.volume], patch.start, patch.values.shape).flip(patch.flips)
+        volume = self.volumes[patch.volume]
+        gain = gain_over(volume, patch.start, patch.values.shape).flip(patch.flips)
         noise = self.noise[patch.volume].draw(patch, generator)
-        return recorrupted_pair(patch.values / gain, noise, fixed_alpha(self.config))
+        return recorrupted_pair(levelled(volume, patch.values, gain), noise, fixed_alpha(self.config))
 
 
 class PatchNoise:
@@ -251,6 +267,11 @@ def seen_spectrum(volume: PreparedVolume) -> Tensor:
     if volume.working is None or volume.working_spectrum is None:
         return volume.noise_spectrum
     return volume.working_spectrum / volume.working.normalization.deviation**2
+
+
+def levelled(volume: PreparedVolume, values: Tensor, gain: Tensor) -> Tensor:
+    """Standardized values with noise that is equally strong everywhere, given the gain where they lie."""
+    return (values if volume.stabilizer is None else volume.stabilizer.apply(values)) / gain
 
 
 def gain_over(volume: PreparedVolume, start: Sequence[int], shape: Sequence[int]) -> Tensor:

@@ -38,6 +38,7 @@ LOW_ACROSS = 0.13
 MOST_STREAK = 1.5  # likewise: noise alone spreads by a tenth to a fifth
 STREAKS = 0.08  # along the tilt axis: below it streaks from the borders of the volume add to the noise
 BESIDE_STREAKS = 0.25
+CLEARLY = 2.0  # ratio of misfits: 11 at least for single-axis noise, 1.04 at most where there is no axis
 SMALLEST_POWER = 0.05  # relative to mid frequencies: below it a band is taken to have been filtered away
 
 
@@ -53,6 +54,8 @@ class NoiseSpectrum:
         Mean periodogram of all patches: signal and noise, same layout.
     tilt_axis
         1 if the slices turn about y, 2 if about x.
+    tilt_axis_seen
+        Whether the other axis fits much worse; if not, `tilt_axis` is chance, as for white noise.
     inner_frequency
         Where "far out" begins, in cycles/voxel.
     """
@@ -60,6 +63,7 @@ class NoiseSpectrum:
     power: Tensor
     total: Tensor
     tilt_axis: int
+    tilt_axis_seen: bool
     inner_frequency: float
 
     @property
@@ -126,8 +130,8 @@ def estimate_noise_spectrum(
     inner = INNER_SHARE * highest_frequency(spectra.mean(0))
     spectra = without_gold(spectra, inner)
     total = symmetrize(spectra.mean(0))
-    fit, tilt_axis = best_fit(spectra, inner)
-    return NoiseSpectrum(fit, total, tilt_axis, inner)
+    fit, tilt_axis, seen = best_fit(spectra, inner)
+    return NoiseSpectrum(fit, total, tilt_axis, seen, inner)
 
 
 def patch_starts(
@@ -180,12 +184,13 @@ def without_membranes(spectra: Tensor, tilt_axis: int, inner: float) -> Tensor:
     return spectra[share <= MOST_STREAK * share.median()]
 
 
-def best_fit(spectra: Tensor, inner: float) -> tuple[Tensor, int]:
-    """The separable fit that agrees better with the measurement, and its tilt axis: y (1) or x (2)."""
+def best_fit(spectra: Tensor, inner: float) -> tuple[Tensor, int, bool]:
+    """The separable fit that agrees better, its tilt axis (y: 1, x: 2), whether the other is far worse."""
     powers = {axis: symmetrize(without_membranes(spectra, axis, inner).mean(0)) for axis in (1, 2)}
     fits = {axis: separable_fit(power, axis, inner) for axis, power in powers.items()}
-    tilt_axis = min(fits, key=lambda axis: misfit(fits[axis], powers[axis], inner))
-    return fits[tilt_axis], tilt_axis
+    misfits = {axis: misfit(fits[axis], powers[axis], inner) for axis in fits}
+    best, other = sorted(fits, key=lambda axis: misfits[axis])
+    return fits[best], best, misfits[other] > CLEARLY * misfits[best]
 
 
 def separable_fit(power: Tensor, tilt_axis: int, inner: float) -> Tensor:

@@ -30,11 +30,11 @@ def check_config(settings: DenoiseSettings) -> None:
 
 
 def method_of_file(settings: DenoiseSettings) -> str | None:
-    """The method that a configuration file names, if any."""
+    """The method that a configuration file names, if any; "auto" is none."""
     if settings.config is None or is_preset(settings.config):
         return None
-    method = read_table(Path(settings.config)).get("method")
-    return None if method is None else str(method)
+    method = read_table(Path(settings.config)).get("method", "auto")
+    return None if method == "auto" else str(method)
 
 
 def chosen_config(method: str, settings: DenoiseSettings) -> LearnedConfig:
@@ -93,9 +93,11 @@ def configured(method: str, kind: type[ConfigT], settings: DenoiseSettings) -> C
 def config_of_file(method: str, kind: type[ConfigT], path: Path) -> ConfigT:
     """What a TOML file says about the configuration of `method`."""
     table = read_table(path)
-    named = table.pop("method", method)
-    if named != method:
-        raise InputError(f"is a configuration of {named}, not of {method}", path=path)
+    named = table.pop("method", "auto")
+    if named not in ("auto", method):
+        known = named in (*LEARNED, *CLASSICAL)
+        remedy = f"give --method {named}" if known else "correct the line that names it"
+        raise InputError(f"is a configuration of {named}, not of {method}", path=path, remedy=remedy)
     try:
         return kind(**table)
     except ValidationError as error:

@@ -11,7 +11,6 @@ import torch
 from vitreous.core import InputError, Volume, VoxelStatistics, measure_voxels
 from vitreous.inference import MemoryPlan, available_memory, parse_memory, plan_tiles
 from vitreous.methods import CLASSICAL, LEARNED, ClassicalMethod, Supervised
-from vitreous.methods.noise_model import estimate_noise_spectrum
 from vitreous.methods.supervised.pairs import check_spacing
 from vitreous.training import TrainingVolume
 from vitreous.workflows.denoise.config import check_config, check_optics, chosen_filter, method_of_file
@@ -21,7 +20,6 @@ from vitreous.workflows.evaluate import check_comparable
 
 SMALLEST_SIDE = 8
 MANY_CLIPPED = 0.01
-WHITE = 0.99  # of Fourier space filled by noise: neighbours' noise is next to independent
 METHODS = ("auto", *LEARNED, *CLASSICAL)
 
 
@@ -45,8 +43,6 @@ def plan_denoising(source: Source, settings: DenoiseSettings, model: TrainedMode
         name, reason = model.method.name, "the given model"
     check_optics(name, settings)
     volume, warnings = standardized(source, needs_target=name == "n2n")
-    if name == "auto":
-        name, reason = single_volume_method(volume)
     if name in CLASSICAL:
         check_untrained(name, settings)
         method = chosen_filter(name, settings)
@@ -92,7 +88,7 @@ def check_source(source: Source) -> None:
     for what in ("even", "odd", "mask", "reference"):
         other = getattr(source, what)
         if other is not None and other.shape != shape:
-            text = f"its size {shape} (z, y, x) differs from {other.shape} of --{what}"
+            text = f"the size {other.shape} (z, y, x) of --{what} differs from {shape} of the tomogram"
             raise InputError(text, path=source.name, remedy="give files of the same size")
     if source.mask is not None and not source.mask.any():
         raise InputError(
@@ -103,7 +99,7 @@ def check_source(source: Source) -> None:
 
 
 def choose_method(settings: DenoiseSettings, source: Source) -> tuple[str, str]:
-    """The method to use and why, in words; "auto" where that is for the volume itself to say."""
+    """The method to use and why, in words."""
     halves = source.even is not None
     if settings.method not in METHODS:
         raise InputError(f"--method {settings.method} is unknown", remedy=f"use one of {', '.join(METHODS)}")
@@ -112,28 +108,12 @@ def choose_method(settings: DenoiseSettings, source: Source) -> tuple[str, str]:
     if settings.method != "auto":
         return settings.method, "as asked for"
     named = method_of_file(settings)
-    if named not in (None, "auto"):
+    if named is not None:
         return choose_method(replace(settings, method=named), source)[0], "as the configuration file says"
     if halves:
         return (
             "n2n",
             "even and odd half tomograms are there, and training between them needs no noise estimate",
-        )
-    return "auto", ""
-
-
-def single_volume_method(volume: TrainingVolume) -> tuple[str, str]:
-    """The method for noise of this kind, and why in words.
-
-    Voxels whose noise is independent are told from each other, whatever the noise's distribution; the noise
-    model, which takes noise of one strength everywhere to be added, is for all else. (One trial each: sc-net
-    is level with it for white Gaussian noise, 1.7 dB ahead for Poisson noise, and 1.2 dB behind where 0.955
-    of Fourier space is filled.)
-    """
-    if estimate_noise_spectrum(volume.data, volume.normalization, volume.mask).filled_share > WHITE:
-        return (
-            "sc-net",
-            "the noise is white: neighbours tell a hidden voxel, whatever the noise's distribution",
         )
     return "noise-model", "it takes the noise as the reconstruction shaped it, wedge and all"
 
