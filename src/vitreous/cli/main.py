@@ -7,7 +7,7 @@ import os
 import shlex
 import sys
 import traceback
-from typing import Annotated, NoReturn
+from typing import Annotated, Any, NoReturn
 
 import typer
 
@@ -28,11 +28,14 @@ OUTPUT_FAULTS = {
     errno.ELOOP: "choose another place",
 }
 
+UsageError: type[Exception] = typer.BadParameter.__mro__[1]  # of the click that typer has inside
+
 app = typer.Typer(
     name="vitreous",
     help="Denoise and simulate cryo-electron tomograms: no labels, no clean data needed.",
     no_args_is_help=True,
     add_completion=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
     pretty_exceptions_enable=False,
 )
 denoise.register(app)
@@ -55,7 +58,10 @@ def root(
 def main() -> None:
     """Run the command line; exits with 0 done, 2 unusable input, 1 a fault of ours, 130 stopped."""
     try:
-        app(prog_name="vitreous")
+        code = app(prog_name="vitreous", standalone_mode=False)
+        sys.exit(code if isinstance(code, int) else 0)
+    except UsageError as error:
+        explain_usage(error)
     except Interrupted as stopped:
         fail(farewell(stopped), stopped.exit_code)
     except VitreousError as error:
@@ -77,6 +83,15 @@ def main() -> None:
         fail(f"{place}{problem}; {OUTPUT_FAULTS[error.errno or 0]}", InputError.exit_code)
     except Exception:  # the outermost frame: whatever reaches it is a fault of ours
         raise_fault()
+
+
+def explain_usage(error: Any) -> NoReturn:
+    """One line about options that make no sense; the help if there are none at all."""
+    if type(error).__name__ == "NoArgsIsHelpError":
+        error.show()
+        sys.exit(InputError.exit_code)
+    place = error.ctx.command_path if error.ctx else "vitreous"
+    fail(f"{error.format_message().rstrip('.')}; see {place} --help", InputError.exit_code)
 
 
 def raise_fault() -> NoReturn:
