@@ -66,9 +66,19 @@ def test_it_denoises_what_it_has_never_seen(contrast):
 
 
 def test_a_very_noisy_volume_asks_for_a_narrow_network_only_without_it():
-    data = np.zeros((40, 40, 40), np.float32)
-    volume = PreparedVolume(TrainingVolume(data, None), noise_share=0.99)
+    volume = of_side(40, noise_share=0.99)
     warm = NoiseModel().adapted([volume]).config
     cold = NoiseModel(NoiseModelConfig(warm_start=False)).adapted([volume]).config
     assert (warm.width, cold.width) == (16, 4)
-    assert warm.steps < cold.steps < NoiseModelConfig().steps
+    assert cold.steps < NoiseModelConfig().steps
+
+
+def of_side(side, noise_share=0.5):
+    return PreparedVolume(TrainingVolume(np.zeros((side,) * 3, np.float32), None), noise_share=noise_share)
+
+
+def test_with_it_small_volumes_are_trained_on_briefly_unless_steps_are_given():
+    steps = [NoiseModel().adapted([of_side(side)]).config.steps for side in (15, 60, 130)]
+    assert steps == [38, 300, 900]
+    for asked in ({"warm_start": False}, {"steps": 900}, {"width": 8}):
+        assert NoiseModel(NoiseModelConfig(**asked)).adapted([of_side(60)]).config.steps == 900

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import ClassVar
 
@@ -34,7 +35,7 @@ ALPHA, ALPHA_VERY_NOISY = 0.7, 1.0
 VOXELS_FOR_WIDTH = 50_000  # voxels that each channel needs, lest a network learns their noise by heart
 NARROWEST = 4
 MOST_VISITS = 700  # of each voxel in training, likewise
-MOST_VISITS_WARM = 300  # of a network that begins with the shipped weights
+WARM_STEPS, WARM_VOXELS = 300, 60**3  # enough from the shipped weights; with the square root of the voxels
 VERY_NOISY = 0.97  # share of the variance that is noise
 NEARLY_WHITE = 0.9  # of Fourier space filled: each voxel has its own noise
 
@@ -43,10 +44,11 @@ class NoiseModelConfig(WarmConfig):
     """Settings of the noise-model method.
 
     `alpha` splits the added noise between input and target: 0.7, or 1 in a very noisy volume.
-    There a network learns the one realization of the noise by heart that the volume has, so it is
-    trained as briefly as the number of voxels asks for, and made as narrow unless it begins with the
-    shipped weights: from random ones, at noise/signal 12
-    and 40³ binned voxels, 600 steps of width 16 gave 22.1 dB, 200 steps of width 4 23.8.
+    There a network learns the one realization of the noise by heart that the volume has. From random
+    weights it is therefore made as narrow and trained as briefly as the number of voxels asks for: at
+    noise/signal 12 and 40³ binned voxels, 600 steps of width 16 gave 22.1 dB, 200 steps of width 4 23.8.
+    From the shipped weights it learns the noise of any small volume by heart, if given the time, and has
+    300 √(voxels/60³) steps at the most; `steps` that are given are taken as they are.
     `binning` is chosen from the spectrum when None. `draws` is the number of noise draws averaged at
     prediction, every second one the last with its sign turned: what the network does linearly then adds
     no noise at all (+0.08 and +0.06 dB at noise/signal 1.3 and 10).
@@ -139,13 +141,15 @@ class NoiseModel:
         fixed: dict[str, float] = {"binning": binning, "alpha": ALPHA_VERY_NOISY if very_noisy else ALPHA}
         if self.config.alpha is not None:
             fixed["alpha"] = self.config.alpha
-        if very_noisy and self.config.binning is None:
-            voxels = sum(v.network_volume.data.size for v in volumes)
-            visits = MOST_VISITS_WARM if self.config.is_warm else MOST_VISITS
-            if not self.config.is_warm:
-                fixed["width"] = min(self.config.width, max(NARROWEST, voxels // VOXELS_FOR_WIDTH))
+        voxels = sum(v.network_volume.data.size for v in volumes)
+        if self.config.is_warm:
+            if "steps" not in self.config.model_fields_set:
+                enough = math.ceil(WARM_STEPS * math.sqrt(voxels / WARM_VOXELS))
+                fixed["steps"] = min(self.config.steps, enough)
+        elif very_noisy and self.config.binning is None:
+            fixed["width"] = min(self.config.width, max(NARROWEST, voxels // VOXELS_FOR_WIDTH))
             visited = self.config.batch * self.config.patch_side**3
-            fixed["steps"] = min(self.config.steps, -(-visits * voxels // visited))
+            fixed["steps"] = min(self.config.steps, -(-MOST_VISITS * voxels // visited))
         return NoiseModel(self.config.model_copy(update=fixed), precision=self.precision)
 
     def build_network(self, seed: int) -> nn.Module:
