@@ -48,6 +48,14 @@ def test_a_file_for_another_method_says_what_to_do(tmp_path, named, remedy):
     assert remedy in str(caught.value)
 
 
+def test_few_steps_are_warned_of():
+    def warnings(steps):
+        return plan_denoising(source(white()), DenoiseSettings(device="cpu", steps=steps)).warnings
+
+    assert "20 steps only" in warnings(20)[0]
+    assert warnings(100) == warnings(None) == ()
+
+
 @pytest.mark.parametrize("asked", [{"steps": 10}, {"time_budget_seconds": 60.0}])
 def test_filters_are_not_trained(asked):
     with pytest.raises(InputError, match="means nothing to gaussian"):

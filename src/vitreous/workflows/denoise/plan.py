@@ -20,6 +20,7 @@ from vitreous.workflows.evaluate import check_comparable
 
 SMALLEST_SIDE = 8
 MANY_CLIPPED = 0.01
+FEW_STEPS = 100
 METHODS = ("auto", *LEARNED, *CLASSICAL)
 
 
@@ -51,6 +52,8 @@ def plan_denoising(source: Source, settings: DenoiseSettings, model: TrainedMode
     model = model or new_model(name, settings)
     if model.record is None and isinstance(model.method, Supervised):
         check_spacing(volume.voxel_spacing_angstrom, source.name)
+    if model.record is None and settings.steps is not None and settings.steps < FEW_STEPS:
+        warnings = (*warnings, f"Trained for {settings.steps} steps only: good to try things out, no result.")
     return Plan(name, reason, volume, plan_memory(model, source, settings), warnings, model)
 
 
