@@ -42,7 +42,7 @@ class WarmConfig(LearnedConfig):
         Examples
         --------
         >>> WarmConfig().build_unet(0).receptive_radius
-        17
+        18
         """
         torch.manual_seed(seed)
         network = UNet3d(width=self.width, levels=self.levels)
