@@ -8,10 +8,17 @@ import numpy as np
 import pytest
 
 from vitreous.core import InputError
-from vitreous.methods import CLASSICAL, LEARNED, BlindSpotConfig
+from vitreous.methods import CLASSICAL, LEARNED, BlindSpotConfig, NoiseModelConfig
 from vitreous.report import DenoiseEvidence
 from vitreous.workflows.denoise import DenoiseSettings, as_toml, config_text
 from vitreous.workflows.denoise.config import chosen_config, chosen_filter
+
+
+def test_a_printed_configuration_leaves_to_the_volume_what_the_default_leaves_to_it(tmp_path):
+    file = tmp_path / "printed.toml"
+    file.write_text(config_text(DenoiseSettings()), encoding="utf-8")
+    assert "steps" not in file.read_text(encoding="utf-8")
+    assert chosen_config("noise-model", DenoiseSettings(config=str(file))) == NoiseModelConfig()
 
 
 def test_the_papers_configuration_by_name():

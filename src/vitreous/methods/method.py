@@ -22,12 +22,15 @@ from vitreous.training import Objective, TrainingSettings, TrainingVolume
 
 
 class LearnedConfig(BaseModel):
-    """Settings that all learned methods share; each method's own config adds to them."""
+    """Settings that all learned methods share; each method's own config adds to them.
+
+    `steps` may be None in those configurations whose methods choose them for the volumes at hand.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     version: Literal[1] = 1
-    steps: PositiveInt = 900
+    steps: PositiveInt | None = 900
     learning_rate: PositiveFloat = 2e-3
     betas: tuple[float, float] = (0.9, 0.999)
     schedule: Literal["cosine", "constant"] = "cosine"
@@ -36,7 +39,9 @@ class LearnedConfig(BaseModel):
     width: PositiveInt = 16
 
     def training_settings(self, seed: int, device: torch.device, precision: str) -> TrainingSettings:
-        """What the training loop needs of this configuration."""
+        """What the training loop needs of this configuration, whose number of steps must be fixed."""
+        if self.steps is None:
+            raise ValueError("the number of steps was left to the volumes: call the method's adapted() first")
         return TrainingSettings(
             steps=self.steps,
             learning_rate=self.learning_rate,

@@ -8,6 +8,7 @@ from typing import ClassVar
 
 import numpy as np
 import torch
+from pydantic import PositiveInt
 from torch import Tensor, nn
 
 from vitreous.fourier import NoiseGenerator, crop_spectrum
@@ -35,6 +36,7 @@ ALPHA, ALPHA_VERY_NOISY = 0.7, 1.0
 VOXELS_FOR_WIDTH = 50_000  # voxels that each channel needs, lest a network learns their noise by heart
 NARROWEST = 4
 MOST_VISITS = 700  # of each voxel in training, likewise
+MOST_STEPS = 900
 WARM_STEPS, WARM_VOXELS = 300, 60**3  # enough from the shipped weights; with the square root of the voxels
 VERY_NOISY = 0.97  # share of the variance that is noise
 NEARLY_WHITE = 0.9  # of Fourier space filled: each voxel has its own noise
@@ -48,12 +50,13 @@ class NoiseModelConfig(WarmConfig):
     weights it is therefore made as narrow and trained as briefly as the number of voxels asks for: at
     noise/signal 12 and 40³ binned voxels, 600 steps of width 16 gave 22.1 dB, 200 steps of width 4 23.8.
     From the shipped weights it learns the noise of any small volume by heart, if given the time, and has
-    300 √(voxels/60³) steps at the most; `steps` that are given are taken as they are.
-    `binning` is chosen from the spectrum when None. `draws` is the number of noise draws averaged at
-    prediction, every second one the last with its sign turned: what the network does linearly then adds
-    no noise at all (+0.08 and +0.06 dB at noise/signal 1.3 and 10).
+    300 √(voxels/60³) steps at the most. `steps` are so chosen, up to 900, when None, and `binning` from
+    the spectrum. `draws` is the number of noise draws averaged at prediction, every second one the last
+    with its sign turned: what the network does linearly then adds no noise at all (+0.08 and +0.06 dB at
+    noise/signal 1.3 and 10).
     """
 
+    steps: PositiveInt | None = None
     alpha: float | None = None
     binning: int | None = None
     draws: int = 16
@@ -142,14 +145,14 @@ class NoiseModel:
         if self.config.alpha is not None:
             fixed["alpha"] = self.config.alpha
         voxels = sum(v.network_volume.data.size for v in volumes)
+        steps = MOST_STEPS
         if self.config.is_warm:
-            if "steps" not in self.config.model_fields_set:
-                enough = math.ceil(WARM_STEPS * math.sqrt(voxels / WARM_VOXELS))
-                fixed["steps"] = min(self.config.steps, enough)
+            steps = min(steps, math.ceil(WARM_STEPS * math.sqrt(voxels / WARM_VOXELS)))
         elif very_noisy and self.config.binning is None:
             fixed["width"] = min(self.config.width, max(NARROWEST, voxels // VOXELS_FOR_WIDTH))
             visited = self.config.batch * self.config.patch_side**3
-            fixed["steps"] = min(self.config.steps, -(-MOST_VISITS * voxels // visited))
+            steps = min(steps, -(-MOST_VISITS * voxels // visited))
+        fixed["steps"] = self.config.steps or steps
         return NoiseModel(self.config.model_copy(update=fixed), precision=self.precision)
 
     def build_network(self, seed: int) -> nn.Module:

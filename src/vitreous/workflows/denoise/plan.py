@@ -52,8 +52,9 @@ def plan_denoising(source: Source, settings: DenoiseSettings, model: TrainedMode
     model = model or new_model(name, settings)
     if model.record is None and isinstance(model.method, Supervised):
         check_spacing(volume.voxel_spacing_angstrom, source.name)
-    if model.record is None and settings.steps is not None and settings.steps < FEW_STEPS:
-        warnings = (*warnings, f"Trained for {settings.steps} steps only: good to try things out, no result.")
+    steps = model.method.config.steps
+    if model.record is None and steps is not None and steps < FEW_STEPS:
+        warnings = (*warnings, f"Trained for {steps} steps only: good to try things out, no result.")
     return Plan(name, reason, volume, plan_memory(model, source, settings), warnings, model)
 
 
@@ -92,7 +93,8 @@ def check_source(source: Source) -> None:
         other = getattr(source, what)
         if other is not None and other.shape != shape:
             text = f"the size {other.shape} (z, y, x) of --{what} differs from {shape} of the tomogram"
-            raise InputError(text, path=source.name, remedy="give files of the same size")
+            path = getattr(other, "path", None) or source.name  # a mask is an array
+            raise InputError(text, path=path, remedy="give files of the same size")
     if source.mask is not None and not source.mask.any():
         raise InputError(
             "the mask is empty", path=source.name, remedy="mark the specimen with values above 0.5"
