@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt
 
-from vitreous.core import Progress, SilentProgress, measure_voxels
+from vitreous.core import Progress, SilentProgress, VoxelStatistics, measure_voxels
 from vitreous.picking.peaks import Picks, local_maxima, merged, robust_spread
 from vitreous.picking.score_map import ScoreMap, difference_of_gaussians, grid_steps, map_bytes
 
@@ -71,11 +71,14 @@ class Picked:
         Scores of all maxima that were left after merging, above the threshold or not, falling.
     skewness
         Of the score map: clearly negative where the particles are of the other polarity.
+    non_finite
+        Voxels that are NaN or infinite.
     """
 
     picks: Picks
     candidates: NDArray[np.float64]
     skewness: float
+    non_finite: int = 0
 
 
 def blob_diameter(sigma: float, ratio: float) -> float:
@@ -99,6 +102,7 @@ def pick_blobs(
     config: DogConfig,
     *,
     mask: NDArray[np.bool_] | None = None,
+    statistics: VoxelStatistics | None = None,
     progress: Progress | None = None,
 ) -> Picked:
     """Find blobs of one size: maxima of the difference of Gaussians, merged, above the noise, the best first.
@@ -116,14 +120,16 @@ def pick_blobs(
         What to look for.
     mask
         (z, y, x): only picks whose centre lies inside, and noise from inside alone.
+    statistics
+        Of the voxels inside, if they were measured already.
     progress
         Receives progress; silent by default.
 
     Raises
     ------
     ValueError
-        If all voxels are equal or none is finite, the mask is empty, or the particle is too small for the
-        voxels or too large for the volume.
+        If all voxels are equal or none is finite, or the particle is too small for the voxels or too large
+        for the volume.
     Interrupted
         If the user stopped.
 
@@ -135,12 +141,11 @@ def pick_blobs(
     array([300., 300., 300.])
     """
     sigmas = sigmas_voxel(data.shape, voxel_spacing_angstrom, config)
-    normalization = measure_voxels(data, mask).normalization
+    statistics = statistics or measure_voxels(data, mask)
     scores = difference_of_gaussians(
-        data, normalization, sigmas, bright=config.bright, progress=progress or SilentProgress()
+        data, statistics.normalization, sigmas, bright=config.bright, progress=progress or SilentProgress()
     )
-    inside = None if mask is None else coarse_mask(mask, scores)
-    values = scores.values if inside is None else scores.values[inside]
+    values = scores.values if mask is None else inside(scores, mask)
     spread = robust_spread(values) or 1.0
     maxima, heights = local_maxima(scores.values)
     voxels = maxima * scores.steps
@@ -149,7 +154,7 @@ def pick_blobs(
         found = found.select(mask[tuple(np.rint(voxels).astype(int).T)])
     found = merged(found, config.min_distance_angstrom)
     above = found.select(found.scores > config.threshold)
-    return Picked(above.select(slice(config.count)), found.scores, skewness(values))
+    return Picked(above.select(slice(config.count)), found.scores, skewness(values), statistics.non_finite)
 
 
 def sigmas_voxel(
@@ -178,13 +183,11 @@ def dog_bytes(shape: Sequence[int], spacing: Sequence[float], config: DogConfig)
     return map_bytes(shape, grid_steps([config.sigma_angstrom / s for s in spacing]))
 
 
-def coarse_mask(mask: NDArray[np.bool_], scores: ScoreMap) -> NDArray[np.bool_]:
-    """The mask at the samples of a score map; ValueError if it marks none."""
+def inside(scores: ScoreMap, mask: NDArray[np.bool_]) -> NDArray[np.float32]:
+    """The samples of a score map inside a mask; all of them if it is so small that none is."""
     z, y, x = scores.steps
-    coarse = np.asarray(mask[::z, ::y, ::x], bool)
-    if not coarse.any():
-        raise ValueError("the mask is empty where the volume was sampled")
-    return coarse
+    chosen: NDArray[np.float32] = scores.values[np.asarray(mask[::z, ::y, ::x], bool)]
+    return chosen if chosen.size else scores.values.ravel()
 
 
 def skewness(values: NDArray[np.float32]) -> float:
