@@ -81,7 +81,7 @@ def evaluate_picks(
     right, seen, gaps = np.concatenate(hits), np.concatenate(found), np.concatenate(distances)
     facts: dict[str, Any] = detection_scores(right, seen)
     known = [values for values in scores if values is not None]
-    if len(known) == len(scores) and right.size:
+    if len(known) == len(scores):
         facts["average_precision"] = average_precision(right, np.concatenate(known), seen.size)
     return {
         **facts,

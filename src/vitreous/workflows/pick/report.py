@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vitreous.core import Volume
+from vitreous.filters import gaussian
 from vitreous.picking import Picked, Picks
 from vitreous.report import TableSection, render_tables_report
 from vitreous.report.figures import scores_svg
@@ -18,6 +19,7 @@ from vitreous.workflows.pick.request import PickRequest
 RING = (240, 180, 50)
 BINS = 40
 AXES = "zyx"
+SMOOTHED = 4  # pictures by this share of the σ with which particles are found
 QUANTILES = (0.2, 0.5, 0.8)  # of the picks along the beam: where the pictures are
 
 
@@ -54,8 +56,8 @@ def pick_report(request: PickRequest, facts: Mapping[str, Any], volume: Volume, 
         "along the beam": [marked(volume, picks, facts, planes, 1, volume.shape[1] // 2)],
     }
     text = (
-        f"Each picture is the mean of {planes} slices, as a single one shows little else than noise. Circles "
-        f"are cuts through balls of {facts['diameter_angstrom']:.0f} Å around the picks."
+        f"Each picture is the mean of {planes} slices, smoothed; a single one may show little but noise. "
+        f"Circles are cuts through balls of {facts['diameter_angstrom']:.0f} Å around the picks."
     )
     sections = [
         TableSection("What was picked", rows=list(summary_of(request, facts, volume, picks).items())),
@@ -112,6 +114,7 @@ def marked(volume: Volume, picks: Picks, facts: Mapping[str, Any], planes: int, 
     cut = [slice(None)] * 3
     cut[axis] = slice(first, first + planes)
     plane = np.nan_to_num(np.asarray(volume.data[tuple(cut)], np.float32)).mean(axis=axis)
+    plane = gaussian(plane, sigma=planes / SMOOTHED)
     picture = grey(plane)
     others = [a for a in range(3) if a != axis]
     block = -(-max(plane.shape) // LARGEST_SIDE)
