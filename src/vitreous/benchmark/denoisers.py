@@ -201,7 +201,7 @@ def dual_t2() -> Comparison:
     small = CaseKind(
         "purified ribosomes", Purified("ribosome", 40), "ctf", PICKING_LEVEL, (-60, 60), PURIFIED
     )
-    large = replace(small, specimen=Purified("ribosome", 160), shape=(96, 512, 512))
+    large = replace(small, specimen=Purified("ribosome", 407), shape=LARGE)
     name = "ribosomes"
     return Comparison(
         "DUAL Table 2: picking ribosomes after denoising (seven tomograms: --seeds 7)",

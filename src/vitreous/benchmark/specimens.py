@@ -74,7 +74,7 @@ class Specimen:
 
 @dataclass(frozen=True)
 class Purified:
-    """Copies of one structure and nothing else; the ice ends `margin` voxels before the box, above and below."""
+    """Copies of one structure and nothing else; the ice ends `margin` voxels before either face along z."""
 
     structure: str
     count: int
