@@ -111,10 +111,8 @@ def evaluate_pick(
         structure=structure,
         tomograms=tomograms,
     )
-    lines = [
-        f"{key.replace('_', ' ')}: {value:.4g}" if isinstance(value, float) else f"{key}: {value}"
-        for key, value in facts.items()
-    ]
+    shown = {key.replace("_", " "): value for key, value in facts.items()}
+    lines = [f"{key}: {v:.4g}" if isinstance(v, float) else f"{key}: {v}" for key, v in shown.items()]
     print_result(facts, lines, as_json=json)
 
 
