@@ -37,6 +37,10 @@ def resume_command(
 
             facts = resume_subtomograms(run_dir, progress)
             print_result(facts, [f"subtomograms: {facts['output']} ({facts['count']})"], as_json=json)
+        elif kind == "wedge":
+            from vitreous.workflows.wedge import resume_filling
+
+            show([resume_filling(run_dir, progress)], as_json=json)
         else:
             from vitreous.workflows.denoise_files import resume
 
