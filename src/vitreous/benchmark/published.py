@@ -121,3 +121,9 @@ DUAL_T1: Rows = {
     "topaz-large": ("32.65 / 0.019",),
     "dual": ("37.01 / 0.568",),
 }
+
+# dual, Table 3: PSNR and SSIM of the double wedge; SHREC 2021, ribosome benchmark, Synechocystis cell.
+DUAL_T3: Rows = {
+    "isonet": ("33.27 / 0.108", "37.99 / 0.118", "29.40 / 0.054"),
+    "dual": ("33.63 / 0.147", "35.97 / 0.146", "28.89 / 0.043"),
+}

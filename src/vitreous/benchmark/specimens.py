@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from vitreous.core import InputError
 from vitreous.io import open_volume
-from vitreous.simulate import ACTIN, MICROTUBULE, Filaments, crowd
+from vitreous.simulate import ACTIN, MICROTUBULE, SHREC_STRUCTURES, Filaments, crowd
 
 SPACING_ANGSTROM = 10.0
 TRAINING_SEEDS = (101, 102, 103)  # specimens that supervised networks see; never scored
@@ -32,7 +32,7 @@ class Ground:
 
 @dataclass(frozen=True)
 class Specimen:
-    """The thirteen structures of SHREC 2021 in equal numbers, and what stands beside.
+    """Structures in equal numbers, those of SHREC 2021 by default, and what stands beside.
 
     `occupancy` is the share of the box that particles fill; membranes and filaments come on top.
     """
@@ -42,6 +42,7 @@ class Specimen:
     vesicles: int = 0
     actin: int = 0
     microtubules: int = 0
+    structures: tuple[str, ...] = tuple(SHREC_STRUCTURES)
 
     def ground(self, shape: Shape, seed: int) -> Ground:
         """A box of its own for each seed."""
@@ -50,6 +51,7 @@ class Specimen:
             shape,
             occupancy=self.occupancy,
             seed=seed,
+            structures=self.structures,
             sheets=self.sheets,
             vesicles=self.vesicles,
             filaments=[Filaments(filament, count) for filament, count in counts if count],

@@ -1,9 +1,10 @@
 """Array(s) to a number or a curve."""
 
 from vitreous.metrics.fidelity import correlation, inside_outside_contrast, psnr, ssim
-from vitreous.metrics.fsc import fourier_shell_correlation, fsc_resolution
+from vitreous.metrics.fsc import band_correlation, fourier_shell_correlation, fsc_resolution
 
 __all__ = [
+    "band_correlation",
     "correlation",
     "fourier_shell_correlation",
     "fsc_resolution",
