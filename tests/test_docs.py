@@ -30,7 +30,8 @@ def test_layers_of_the_picture_are_those_checked():
 def test_options_of_the_readme_exist():
     text = (ROOT / "README.md").read_text(encoding="utf-8")
     runner = CliRunner(env={"COLUMNS": "200", "TERM": "dumb"})
-    commands = (["denoise"], ["simulate", "tomograms"], ["simulate", "subtomograms"], ["reconstruct"])
+    simulate = (["simulate", "tomograms"], ["simulate", "subtomograms"])
+    commands = (["denoise"], ["wedge"], *simulate, ["reconstruct"])
     told = "".join(runner.invoke(app, [*words, "--help"]).output for words in commands)
     options = set(re.findall(r"`(--[a-z-]+)", text)) - {"--help"}
     assert {"--shared-model", "--mask"} <= options

@@ -170,6 +170,13 @@ def test_noise_without_a_wedge_tells_no_tilt_range(run, tomogram, tmp_path):
     assert err.count("\n") == 1
 
 
+def test_voxels_must_be_cubes(run, tmp_path, blobs):
+    path = vitreous.write_volume(tmp_path / "flat.mrc", vitreous.Volume(blobs, (14.0, 10.0, 10.0)))
+    code, _, err = run("wedge", path, "-o", tmp_path / "out.mrc", *RANGE)
+    assert code == 2
+    assert "14 × 10 × 10 Å are no cubes" in err
+
+
 def test_neither_output_is_overwritten_unasked(run, words, tmp_path):
     other = tmp_path / "out_uncertainty.mrc"
     other.write_bytes(b"mine")

@@ -20,6 +20,7 @@ from vitreous.workflows.denoise.plan import FEW_STEPS, check_settings, check_sou
 from vitreous.workflows.denoise.volumes import as_volume
 from vitreous.workflows.wedge.values import Filled, WedgePlan, WedgeSettings
 
+MOST_OBLONG = 1.02  # longest over shortest edge of a voxel
 FOURIER_BYTES = 16  # for each voxel: mean, squares, and a transform of the whole
 
 
@@ -73,6 +74,7 @@ def plan_filling(source: Source, settings: WedgeSettings) -> WedgePlan:
         If anything of what is needed is missing, does not fit or is not enough.
     """
     check_source(source)
+    check_cubes(source)
     check_settings(settings)
     if settings.method not in WEDGE:
         known = ", ".join(WEDGE)
@@ -92,6 +94,15 @@ def plan_filling(source: Source, settings: WedgeSettings) -> WedgePlan:
     if steps is not None and steps < FEW_STEPS:
         warnings = (*warnings, f"Trained for {steps} steps only: good to try things out, no result.")
     return WedgePlan(model, prepared, memory, (*warnings, *prepared.warnings))
+
+
+def check_cubes(source: Source) -> None:
+    """Raise InputError if the voxels are no cubes: what is learned from rotated patches would not hold."""
+    spacing = source.volume.voxel_spacing_angstrom
+    if spacing is not None and max(spacing) > MOST_OBLONG * min(spacing):
+        sides = " × ".join(f"{s:.4g}" for s in spacing)
+        text = f"its voxels of {sides} Å are no cubes, so that a rotated patch is none of the specimen's"
+        raise InputError(text, path=source.name, remedy="resample it, or correct its header")
 
 
 def config_update(settings: WedgeSettings) -> dict[str, Any]:
