@@ -9,7 +9,7 @@ import numpy as np
 
 from vitreous.report import DenoiseEvidence, LossCurve, slices_for_display, xz_power_spectrum
 from vitreous.workflows.denoise import Denoised, Source
-from vitreous.workflows.denoise_files.evidence import noise_image, reference_evidence, summary_of
+from vitreous.workflows.denoise_files.evidence import HALVES, noise_image, reference_evidence, summary_of
 from vitreous.workflows.wedge.values import Filled
 
 if TYPE_CHECKING:
@@ -42,6 +42,8 @@ def wedge_evidence(
     alike = Denoised(after, method, "as asked for", result.prepared, result.model, seconds=result.seconds)
     summary = summary_of(source, alike, request)
     summary["training"] = f"{len(result.losses)} steps, seed {request.settings.seed}"
+    if source.even is not None and source.odd is not None:
+        summary["halves"] = f"{source.even.path} and {source.odd.path}; {HALVES[source.split]}"
     summary["measured region"] = MEASURED[request.settings.keep_measured]
     summary["uncertainty"] = (
         f"{request.uncertainty}: deviation between the averaged predictions (noise drawn, mirror images, "

@@ -88,6 +88,9 @@ def plan_filling(source: Source, settings: WedgeSettings) -> WedgePlan:
     if halves and not kind.takes_halves:
         raise InputError(f"--even and --odd mean nothing to {settings.method}", remedy="leave them out")
     volume, warnings = standardized(source, needs_target=halves)
+    if halves and source.split == "tilts":
+        text = "The halves are split by tilts: they differ in signal too, which is then taken for noise."
+        warnings = (*warnings, text)
     memory = plan_memory(model, source, settings)
     model, (prepared,) = prepared_model(model, [volume], settings.seed)
     steps = model.method.config.steps
