@@ -32,6 +32,7 @@ def test_options_of_the_readme_exist():
     runner = CliRunner(env={"COLUMNS": "200", "TERM": "dumb"})
     commands = (
         ["denoise"],
+        ["wedge"],
         ["simulate", "tomograms"],
         ["simulate", "subtomograms"],
         ["reconstruct"],

@@ -19,16 +19,18 @@ if TYPE_CHECKING:
     from vitreous.io import open_volume, write_volume
     from vitreous.workflows.denoise import denoise
     from vitreous.workflows.simulate import simulate_tomogram
+    from vitreous.workflows.wedge import fill_wedge
 
 _HOMES = {
     "Volume": "vitreous.core",
     "denoise": "vitreous.workflows.denoise",
+    "fill_wedge": "vitreous.workflows.wedge",
     "open_volume": "vitreous.io",
     "simulate_tomogram": "vitreous.workflows.simulate",
     "write_volume": "vitreous.io",
 }
 
-__all__ = ["Volume", "denoise", "open_volume", "simulate_tomogram", "write_volume"]
+__all__ = ["Volume", "denoise", "fill_wedge", "open_volume", "simulate_tomogram", "write_volume"]
 
 
 def __getattr__(name: str) -> Any:

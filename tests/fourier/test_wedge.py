@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from vitreous.fourier import estimated_tilt_range, measured_region, patch_spectra
+from vitreous.fourier import estimated_tilt_range, measured_region, measured_weight, patch_spectra
 from vitreous.simulate import TiltGeometry, wedge_filtered, weighted_back_projection, white_noise
 
 
@@ -121,3 +121,30 @@ def test_neither_white_noise_nor_the_wrong_tilt_axis_has_a_tilt_range():
     assert estimated_tilt_range(torch.zeros(32, 32, 32)) is None
     lying = masked.transpose(0, 2)  # the untilted direction would be missing: no tilt series has that gap
     assert estimated_tilt_range(lying) is None
+
+
+# --- of rotated patches, and with a soft edge ------------------------------------------------------
+
+
+@pytest.mark.parametrize("tilts", [(-60, 60), (-40, 62)])
+def test_an_exchange_of_axes_is_a_rotation(tilts):
+    swap = torch.tensor([[1.0, 0, 0], [0, 0, 1], [0, 1, 0]])  # y and x
+    turned = measured_region((16, 16, 16), tilts, rotation=swap)
+    assert torch.equal(turned, measured_region((16, 16, 16), tilts).transpose(1, 2))
+    assert torch.equal(turned, measured_region((16, 16, 16), tilts, tilt_axis=2))
+    upright = torch.eye(3)
+    assert torch.equal(
+        measured_region((16, 16, 16), tilts, rotation=upright), measured_region((16, 16, 16), tilts)
+    )
+
+
+@pytest.mark.parametrize("shape", [(16, 12, 20), (15, 8, 17)])
+@pytest.mark.parametrize("tilt_axis", [1, 2])
+def test_the_soft_edge_lies_in_the_missing_region(shape, tilt_axis):
+    weight = measured_weight(shape, (-50, 60), edge_deg=8, tilt_axis=tilt_axis)
+    measured = measured_region(shape, (-50, 60), half=True, tilt_axis=tilt_axis)
+    assert torch.equal(weight == 1, measured)
+    assert ((weight >= 0) & (weight <= 1)).all()
+    assert (weight == 0).any()
+    wide = measured_region(shape, (-59, 69), half=True, tilt_axis=tilt_axis)
+    assert (weight[~wide] == 0).all()

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from vitreous.metrics import fourier_shell_correlation, fsc_resolution
+from vitreous.metrics import band_correlation, fourier_shell_correlation, fsc_resolution
 
 
 def noise(shape, seed):
@@ -103,3 +103,16 @@ def test_resolution_at_the_ends():
     frequency = np.array([0.25, 0.5])
     assert fsc_resolution((frequency, np.array([1.0, 0.9])), 4.0) == pytest.approx(8.0)
     assert fsc_resolution((frequency, np.array([0.1, 0.9])), 4.0) == float("inf")
+
+
+@pytest.mark.parametrize("least", [0.0, 0.15])
+def test_the_correlation_of_a_band_is_that_of_its_frequencies(least):
+    rng = np.random.default_rng(0)
+    a, b = (rng.normal(size=(12, 15, 14)) for _ in range(2))
+    f = np.meshgrid(*(np.fft.fftfreq(n) for n in a.shape), indexing="ij")
+    radius = np.sqrt(sum(x**2 for x in f))
+    region = np.abs(f[0]) >= least
+    keep = (radius >= 0.1) & (radius < 0.4) & region
+    A, B = (np.fft.fftn(v)[keep] for v in (a, b))
+    expected = (A * B.conj()).sum().real / np.sqrt((np.abs(A) ** 2).sum() * (np.abs(B) ** 2).sum())
+    assert band_correlation(a, b, (0.1, 0.4), region[..., :8]) == pytest.approx(expected, abs=1e-6)

@@ -18,6 +18,7 @@ import vitreous.workflows.demo
 import vitreous.workflows.denoise_files
 from vitreous.methods import (
     LEARNED,
+    WEDGE,
     BlindSpot,
     BlindSpotConfig,
     Noise2Noise,
@@ -29,6 +30,7 @@ from vitreous.methods.n2v import Noise2Void, Noise2VoidConfig
 from vitreous.methods.nmsg import Nmsg, NmsgConfig
 from vitreous.methods.sc_net import ScNet, ScNetConfig
 from vitreous.methods.supervised import DnCnn, DnCnnConfig, FfdNet, FfdNetConfig, VNet, VNetConfig
+from vitreous.methods.wedge import IsoNet, IsoNetConfig, WedgeConfig, WedgeFilling
 
 SIMULATED = {"patch_side": 16, "width": 4, "batch": 1, "steps": 6, "boxes": 1, "box_side": 24}
 TINY = {"patch_side": 16, "width": 4, "batch": 1, "levels": 1, "steps": 6}
@@ -47,11 +49,18 @@ SMALL = {
     "vnet": (VNet, partial(VNetConfig, levels=1, **SIMULATED)),
 }
 
+SMALL_WEDGE = {
+    "noise-model": (WedgeFilling, partial(WedgeConfig, draws=2, **TINY)),
+    "isonet": (IsoNet, partial(IsoNetConfig, noise_levels=(0.0, 0.1), **TINY)),
+}
+
 
 def shrink(setitem, setattribute):
     """Make networks and the demonstration tiny and checkpoints frequent."""
     for name, entry in SMALL.items():
         setitem(LEARNED, name, entry)
+    for name, entry in SMALL_WEDGE.items():
+        setitem(WEDGE, name, entry)
     setattribute(vitreous.training.loop, "CHECKPOINT_SECONDS", 0.0)
     setattribute(vitreous.training.loop, "SNAPSHOT_STEPS", 2)
     setattribute(vitreous.workflows.demo, "PRESET", str(Path(__file__).with_name("small_demo.toml")))

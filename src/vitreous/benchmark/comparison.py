@@ -22,6 +22,7 @@ from vitreous.report.figures import dots_svg
 Scale = Literal["small", "full", "paper"]
 RANGE = "PSNR and SSIM: data_range is the range of the clean volume."
 CAVEAT = "Published rows are of other volumes with other noise: compare the order of methods, not figures."
+CORRELATIONS = ("missing", "measured", "double_ssim")
 DECIMALS = {
     "precision": 3,
     "recall": 3,
@@ -166,6 +167,6 @@ def spread(values: Sequence[float], score: str) -> str:
     """
     if not values:
         return ""
-    decimals = DECIMALS.get(score, 2)
+    decimals = DECIMALS.get(score, 3 if score.startswith(CORRELATIONS) else 2)
     deviation = f" ± {stdev(values):.{decimals}f}" if len(values) > 1 and score != "seconds" else ""
     return f"{mean(values):.{decimals}f}{deviation}"

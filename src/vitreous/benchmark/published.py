@@ -133,3 +133,9 @@ DUAL_T2: Rows = {
     "topaz-large": ("0.513 ± 0.103 / 0.632 ± 0.147 / 0.564 ± 0.119",),
     "dual": ("0.641 ± 0.064 / 0.783 ± 0.044 / 0.702 ± 0.038",),
 }
+
+# dual, Table 3: PSNR and SSIM of the double wedge; SHREC 2021, ribosome benchmark, Synechocystis cell.
+DUAL_T3: Rows = {
+    "isonet": ("33.27 / 0.108", "37.99 / 0.118", "29.40 / 0.054"),
+    "dual": ("33.63 / 0.147", "35.97 / 0.146", "28.89 / 0.043"),
+}

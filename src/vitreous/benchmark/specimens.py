@@ -13,6 +13,7 @@ from vitreous.io import open_volume
 from vitreous.simulate import (
     ACTIN,
     MICROTUBULE,
+    SHREC_STRUCTURES,
     Contents,
     Filaments,
     Particles,
@@ -46,7 +47,7 @@ class Ground:
 
 @dataclass(frozen=True)
 class Specimen:
-    """The thirteen structures of SHREC 2021 in equal numbers, and what stands beside.
+    """Structures in equal numbers, those of SHREC 2021 by default, and what stands beside.
 
     `occupancy` is the share of the box that particles fill; membranes and filaments come on top.
     """
@@ -56,6 +57,7 @@ class Specimen:
     vesicles: int = 0
     actin: int = 0
     microtubules: int = 0
+    structures: tuple[str, ...] = tuple(SHREC_STRUCTURES)
 
     def ground(self, shape: Shape, seed: int) -> Ground:
         """A box of its own for each seed."""
@@ -64,6 +66,7 @@ class Specimen:
             shape,
             occupancy=self.occupancy,
             seed=seed,
+            structures=self.structures,
             sheets=self.sheets,
             vesicles=self.vesicles,
             filaments=[Filaments(filament, count) for filament, count in counts if count],

@@ -14,6 +14,7 @@ from vitreous.benchmark import filter_speed, memory, microtubule, quick, simulat
 from vitreous.benchmark.comparison import Comparison, Scale
 from vitreous.benchmark.denoisers import DENOISER_TABLES
 from vitreous.benchmark.runner import Record, Row, measure_rows
+from vitreous.benchmark.wedge import dual_t3
 from vitreous.core import InputError, Progress
 from vitreous.inference import choose_device
 from vitreous.io import write_text_atomic
@@ -84,6 +85,7 @@ TABLES = {
         microtubule.summarize,
     ),
     **{name: comparison_kind(comparison) for name, comparison in DENOISER_TABLES.items()},
+    "dual-t3": comparison_kind(dual_t3()),
 }
 
 

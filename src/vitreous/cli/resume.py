@@ -42,6 +42,10 @@ def resume_command(
             from vitreous.workflows.pick import resume_picking
 
             show_picks(resume_picking(run_dir, progress), as_json=json)
+        elif kind == "wedge":
+            from vitreous.workflows.wedge import resume_filling
+
+            show([resume_filling(run_dir, progress)], as_json=json)
         else:
             from vitreous.workflows.denoise_files import resume
 

@@ -6,7 +6,7 @@ from vitreous.fourier.grids import frequency_axes, frequency_radius, shell_means
 from vitreous.fourier.insertion import insert_slices
 from vitreous.fourier.resample import crop_spectrum, resample
 from vitreous.fourier.spectrum import NoiseGenerator, interpolate_spectrum, patch_spectra, symmetrize
-from vitreous.fourier.wedge import estimated_tilt_range, measured_region
+from vitreous.fourier.wedge import estimated_tilt_range, measured_region, measured_weight
 
 __all__ = [
     "NoiseGenerator",
@@ -21,6 +21,7 @@ __all__ = [
     "insert_slices",
     "interpolate_spectrum",
     "measured_region",
+    "measured_weight",
     "patch_spectra",
     "resample",
     "shell_means",

@@ -19,7 +19,12 @@ EDGE = 0.5  # of that; a window blurs the edge evenly to both sides
 
 
 def measured_region(
-    shape: Sequence[int], tilt_range_deg: tuple[float, float], *, half: bool = False
+    shape: Sequence[int],
+    tilt_range_deg: tuple[float, float],
+    *,
+    half: bool = False,
+    tilt_axis: int = 1,
+    rotation: Tensor | None = None,
 ) -> Tensor:
     """Boolean mask of the measured frequencies: the complement of the missing wedge.
 
@@ -35,6 +40,11 @@ def measured_region(
         Signed lowest and highest tilt angle in degrees.
     half
         Whether the last axis follows `torch.fft.rfftn`.
+    tilt_axis
+        1 for a tilt axis along y, 2 for x: then the region is that of the volume with y and x exchanged.
+    rotation
+        (3, 3), acts on (z, y, x) columns: the region of a patch whose voxel g was read from the volume
+        at c + rotation·g, as its frequency k is the volume's rotation·k.
 
     Returns
     -------
@@ -46,16 +56,67 @@ def measured_region(
     >>> round(float(mask.float().mean()), 2)
     0.72
     """
-    lowest, highest = sorted(tilt_range_deg)
-    kz, _, kx = frequency_axes(shape)
-    angle = torch.rad2deg(torch.atan2(kz * torch.sign(kx + 1e-12), kx.abs().clamp_min(1e-12)))
-    tolerance = math.degrees(0.5 / max(shape))
-    inside = (angle >= lowest - tolerance) & (angle <= highest + tolerance)
-    inside |= (kz == 0) & (kx == 0)
+    inside = _degrees_beyond(shape, tilt_range_deg, tilt_axis, rotation) <= _tolerance_deg(shape)
     # The frequencies at Nyquist stand for both signs: a real volume holds k and -k alike.
-    inside |= inside.flip(0, 2).roll((1, 1), (0, 2))
-    kept = shape[2] // 2 + 1 if half else shape[2]
-    return inside[..., :kept].expand(shape[0], shape[1], kept)
+    inside |= inside.flip(0, 1, 2).roll((1, 1, 1), (0, 1, 2))
+    whole = inside.expand(*shape)
+    return whole[..., : shape[2] // 2 + 1] if half else whole
+
+
+def measured_weight(
+    shape: Sequence[int], tilt_range_deg: tuple[float, float], *, edge_deg: float, tilt_axis: int = 1
+) -> Tensor:
+    """One on the measured region, falling to zero as a cosine over `edge_deg` of angle beyond it.
+
+    Parameters
+    ----------
+    shape
+        (z, y, x) of the volume.
+    tilt_range_deg
+        Signed lowest and highest tilt angle in degrees.
+    edge_deg
+        Width of the edge, all of which lies in the missing wedge.
+    tilt_axis
+        1 for y, 2 for x.
+
+    Returns
+    -------
+    float32 tensor in the order of `torch.fft.rfftn`.
+
+    Examples
+    --------
+    >>> weight = measured_weight((32, 32, 32), (-60, 60), edge_deg=5)
+    >>> float(weight[0, 0, 16]), float(weight[16, 0, 0])
+    (1.0, 0.0)
+    """
+    beyond = (_degrees_beyond(shape, tilt_range_deg, tilt_axis, None) - _tolerance_deg(shape)).clamp_min(0)
+    weight = 0.5 * (1 + torch.cos(torch.pi * (beyond / edge_deg).clamp(0, 1)))
+    weight = torch.maximum(weight, weight.flip(0, 1, 2).roll((1, 1, 1), (0, 1, 2)))  # as in `measured_region`
+    return weight.expand(*shape)[..., : shape[2] // 2 + 1]
+
+
+def _tolerance_deg(shape: Sequence[int]) -> float:
+    """Half a voxel of Fourier space at Nyquist."""
+    return math.degrees(0.5 / max(shape))
+
+
+def _degrees_beyond(
+    shape: Sequence[int], tilt_range_deg: tuple[float, float], tilt_axis: int, rotation: Tensor | None
+) -> Tensor:
+    """How far each frequency lies from the tilt range, in degrees about the tilt axis; 0 within it."""
+    lowest, highest = sorted(tilt_range_deg)
+    axes = frequency_axes(shape)
+    across = 3 - tilt_axis
+    if rotation is None:
+        kz, kx = axes[0], axes[across]
+    else:
+        z, y, x = axes
+        turned = rotation.tolist()
+        kz, kx = (turned[i][0] * z + turned[i][1] * y + turned[i][2] * x for i in (0, across))
+    angle = torch.rad2deg(torch.atan2(kz * torch.sign(kx + 1e-12), kx.abs().clamp_min(1e-12)))
+    outside = [torch.maximum(lowest - a, a - highest) for a in (angle - 180, angle, angle + 180)]
+    beyond = torch.minimum(torch.minimum(outside[0], outside[2]), outside[1]).clamp_min(0)
+    return torch.where((kz.abs() < 1e-7) & (kx.abs() < 1e-7), torch.zeros(()), beyond)
 
 
 def estimated_tilt_range(spectrum: Tensor, tilt_axis: int = 1) -> tuple[float, float] | None:

@@ -32,6 +32,7 @@ from vitreous.methods.supervised import (
     VNet,
     VNetConfig,
 )
+from vitreous.methods.wedge import IsoNet, IsoNetConfig, WedgeConfig, WedgeFilling, WedgeMethod
 
 CLASSICAL: dict[str, type[ClassicalMethod]] = {
     "gaussian": Gaussian,
@@ -68,10 +69,15 @@ LEARNED: dict[
     "ffdnet": (FfdNet, FfdNetConfig),
     "vnet": (VNet, VNetConfig),
 }
+WEDGE: dict[str, tuple[type[WedgeFilling] | type[IsoNet], type[WedgeConfig]]] = {
+    "noise-model": (WedgeFilling, WedgeConfig),
+    "isonet": (IsoNet, IsoNetConfig),
+}
 
 __all__ = [
     "CLASSICAL",
     "LEARNED",
+    "WEDGE",
     "BlindSpot",
     "ClassicalMethod",
     "LearnedConfig",
@@ -81,4 +87,5 @@ __all__ = [
     "PreparedFilter",
     "PreparedVolume",
     "Supervised",
+    "WedgeMethod",
 ]

@@ -9,13 +9,14 @@ from vitreous.metrics.detection import (
     match_picks,
 )
 from vitreous.metrics.fidelity import correlation, inside_outside_contrast, psnr, ssim
-from vitreous.metrics.fsc import fourier_shell_correlation, fsc_resolution
+from vitreous.metrics.fsc import band_correlation, fourier_shell_correlation, fsc_resolution
 
 __all__ = [
     "MATCHINGS",
     "Matches",
     "Matching",
     "average_precision",
+    "band_correlation",
     "correlation",
     "detection_scores",
     "fourier_shell_correlation",

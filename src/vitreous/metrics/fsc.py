@@ -36,21 +36,13 @@ def fourier_shell_correlation(
     if first.shape != second.shape:
         raise ValueError(f"shapes differ: {first.shape} and {second.shape}")
     a, b = (scipy.fft.rfftn(np.asarray(v, np.float32)) for v in (first, second))
-    squares: NDArray[np.float64] = np.zeros(())
-    for axis, side in enumerate(first.shape):
-        f = scipy.fft.rfftfreq(side) if axis == first.ndim - 1 else scipy.fft.fftfreq(side)
-        squares = squares + (f**2).reshape([-1 if i == axis else 1 for i in range(first.ndim)])
     width = 1 / min(first.shape)
-    shell = np.rint(np.sqrt(squares) / width).astype(int)
+    shell = np.rint(_radius(first.shape) / width).astype(int)
     count = int(0.5 / width) + 1
     keep = shell < count
     if mask is not None:
         keep &= mask
-    # rfftn leaves out the mirror image of all columns but the first and, for an even side, the last.
-    both = np.full(a.shape[-1], 2.0)
-    both[0] = 1.0
-    if first.shape[-1] % 2 == 0:
-        both[-1] = 1.0
+    both = _columns(first.shape[-1])
 
     def shell_sum(values: NDArray[Any]) -> NDArray[np.float64]:
         sums: NDArray[np.float64] = np.bincount(
@@ -62,6 +54,58 @@ def fourier_shell_correlation(
     power = np.sqrt(shell_sum(np.abs(a) ** 2) * shell_sum(np.abs(b) ** 2))
     curve = np.divide(cross, power, out=np.zeros(count), where=power > 0)
     return (np.arange(1, count) * width), curve[1:]
+
+
+def band_correlation(
+    first: NDArray[Any],
+    second: NDArray[Any],
+    band: tuple[float, float],
+    mask: NDArray[np.bool_] | None = None,
+) -> float:
+    """Correlation of two volumes over all frequencies of a band: an FSC of one wide shell.
+
+    Parameters
+    ----------
+    first, second
+        Real arrays (z, y, x) of one shape.
+    band
+        Lowest (included) and highest |k| in cycles/voxel.
+    mask
+        Optional region of Fourier space (rfftn layout) to which the sums are restricted.
+
+    Examples
+    --------
+    >>> v = np.random.default_rng(0).normal(size=(16, 16, 16))
+    >>> round(band_correlation(v, -2 * v, (0.1, 0.3)), 6)
+    -1.0
+    """
+    a, b = (scipy.fft.rfftn(np.asarray(v, np.float32)) for v in (first, second))
+    radius = _radius(first.shape)
+    weights = _columns(first.shape[-1]) * ((radius >= band[0]) & (radius < band[1]))
+    if mask is not None:
+        weights = weights * mask
+    cross, *powers = (
+        np.sum(weights * part) for part in ((a * b.conj()).real, np.abs(a) ** 2, np.abs(b) ** 2)
+    )
+    return float(cross / np.sqrt(powers[0] * powers[1])) if min(powers) > 0 else 0.0
+
+
+def _radius(shape: tuple[int, ...]) -> NDArray[np.float64]:
+    """|k| in cycles/voxel, rfftn layout."""
+    squares: NDArray[np.float64] = np.zeros(())
+    for axis, side in enumerate(shape):
+        f = scipy.fft.rfftfreq(side) if axis == len(shape) - 1 else scipy.fft.fftfreq(side)
+        squares = squares + (f**2).reshape([-1 if i == axis else 1 for i in range(len(shape))])
+    return np.sqrt(squares)
+
+
+def _columns(side: int) -> NDArray[np.float64]:
+    """Frequencies that a column of rfftn stands for: one in the first and an even side's last, else two."""
+    both = np.full(side // 2 + 1, 2.0)
+    both[0] = 1.0
+    if side % 2 == 0:
+        both[-1] = 1.0
+    return both
 
 
 def fsc_resolution(curve: Curve, spacing_angstrom: float, *, threshold: float = 0.5) -> float:

@@ -71,6 +71,8 @@ class DenoiseEvidence:
         Display slices as uint8 stacks (n, height, width), one for each axis they are perpendicular to:
         "z" → (n, y, x), "y" → (n, z, x), "x" → (n, z, y). `removed` is before − after.
         `slices_for_display` makes them all.
+    uncertainty
+        The same slices of a result's uncertainty, where there is one: brighter is less certain.
     slice_positions
         For each axis the n voxel indices of the slices.
     shape_zyx
@@ -110,6 +112,7 @@ class DenoiseEvidence:
     voxel_spacing_angstrom: Spacing | None = None
     reference: Stacks | None = None
     removed: Stacks | None = None
+    uncertainty: Stacks | None = None
     spectrum_before: FloatArray | None = None
     spectrum_after: FloatArray | None = None
     noise_spectrum_image: FloatArray | None = None
@@ -123,7 +126,7 @@ class DenoiseEvidence:
     citations: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        for name in ("before", "after", "reference", "removed"):
+        for name in ("before", "after", "reference", "removed", "uncertainty"):
             stacks = getattr(self, name)
             for axis in self.slice_positions if stacks is not None else ():
                 if axis not in stacks or len(stacks[axis]) != len(self.slice_positions[axis]):
@@ -203,8 +206,8 @@ def _restore(tree: dict[str, Any], arrays: Mapping[str, NDArray[Any]]) -> dict[s
         return None if node is None else {label: fetch(item) for label, item in node.items()}
 
     values = dict(tree)
-    for name in ("before", "after", "reference", "removed"):
-        values[name] = each(tree[name])
+    for name in ("before", "after", "reference", "removed", "uncertainty"):
+        values[name] = each(tree.get(name))
     for name in ("spectrum_before", "spectrum_after", "noise_spectrum_image"):
         values[name] = fetch(tree[name])
     for name in ("fsc", "histograms"):

@@ -17,7 +17,13 @@ PNG_LIMIT_BYTES = 2_000_000
 JPEG_QUALITIES = (90, 85, 75, 65, 50, 35)
 # axis → (name of the plane, horizontal axis, vertical axis)
 PLANES = {"z": ("XY", "x", "y"), "y": ("XZ", "x", "z"), "x": ("YZ", "y", "z")}
-LAYERS = {"before": "Before", "after": "After", "reference": "Reference", "removed": "Removed"}
+LAYERS = {
+    "before": "Before",
+    "after": "After",
+    "reference": "Reference",
+    "removed": "Removed",
+    "uncertainty": "Uncertainty",
+}
 
 
 @dataclass(frozen=True)

@@ -111,9 +111,10 @@ def claim(
     """
     check_output(request)
     resuming = run.unfinished(request.is_of, inputs, request.overwrite)
-    remove_stale(request.output)
-    # An unfinished run may have been killed between writing its output and saying so.
-    check_writable(request.output, 4 * source.volume.data.size, request.overwrite or resuming)
+    for output in request.outputs:
+        remove_stale(output)
+        # An unfinished run may have been killed between writing its output and saying so.
+        check_writable(output, 4 * source.volume.data.size, request.overwrite or resuming)
     check_writable(run.path / "run.json", 0, True)
     if resuming:
         progress.note("going on with the run that was stopped")
@@ -124,11 +125,12 @@ def check_output(request: DenoiseRequest) -> None:
     if request.output.suffix.lower() not in WRITTEN_SUFFIXES:
         remedy = f"name the output {', '.join(WRITTEN_SUFFIXES)}"
         raise InputError("the output is of no type that is written here", path=request.output, remedy=remedy)
-    target = request.output.resolve()
-    for path in request.volumes:
-        if target == path.resolve() or path.resolve() in target.parents:
-            raise InputError("the output is an input", path=request.output, remedy="choose another -o")
+    for output in request.outputs:
+        target = output.resolve()
+        for path in request.volumes:
+            if target == path.resolve() or path.resolve() in target.parents:
+                raise InputError("the output is an input", path=output, remedy="choose another -o")
     folder = request.run_dir.resolve()
-    for path in (*request.volumes, request.output):
+    for path in (*request.volumes, *request.outputs):
         if path.resolve() in (folder, *folder.parents):
             raise InputError(f"lies in {path}", path=request.run_dir, remedy="choose another --run-dir")

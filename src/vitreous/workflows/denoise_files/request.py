@@ -37,6 +37,11 @@ class DenoiseRequest:
         named = (self.input, self.even, self.odd, self.mask, self.reference)
         return [path for path in named if path is not None]
 
+    @property
+    def outputs(self) -> list[Path]:
+        """The volume files that are written."""
+        return [self.output]
+
     def to_json(self) -> dict[str, Any]:
         """Plain values for `run.json`; `overwrite` belongs to one call and is left out."""
         facts = {k: str(v) if isinstance(v, Path) else v for k, v in asdict(self).items() if k != "overwrite"}
@@ -60,6 +65,10 @@ class DenoiseRequest:
 
     def command(self) -> str:
         """The command line that repeats the run."""
+        return shlex.join(self.words())
+
+    def words(self) -> list[str]:
+        """The same word by word."""
         words = ["vitreous", "denoise", str(self.input), "-o", str(self.output)]
         settings = self.settings
         budget = settings.time_budget_seconds
@@ -80,7 +89,7 @@ class DenoiseRequest:
         }
         for option, value in named.items():
             words += [] if value is None else [option, str(value)]
-        return shlex.join([*words, "--invert"] if settings.invert else words)
+        return [*words, "--invert"] if settings.invert else words
 
     def is_of(self, facts: Mapping[str, Any]) -> bool:
         """Whether a `run.json` is of this request; the run directory itself may have moved."""

@@ -1,0 +1,16 @@
+"""Fill the missing wedge of tomograms, in memory and as files."""
+
+from vitreous.workflows.wedge.files import WedgeRequest, fill_file, resume_filling
+from vitreous.workflows.wedge.filling import fill_wedge, plan_filling
+from vitreous.workflows.wedge.values import Filled, WedgePlan, WedgeSettings
+
+__all__ = [
+    "Filled",
+    "WedgePlan",
+    "WedgeRequest",
+    "WedgeSettings",
+    "fill_file",
+    "fill_wedge",
+    "plan_filling",
+    "resume_filling",
+]
