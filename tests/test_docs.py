@@ -30,8 +30,14 @@ def test_layers_of_the_picture_are_those_checked():
 def test_options_of_the_readme_exist():
     text = (ROOT / "README.md").read_text(encoding="utf-8")
     runner = CliRunner(env={"COLUMNS": "200", "TERM": "dumb"})
-    simulate = (["simulate", "tomograms"], ["simulate", "subtomograms"])
-    commands = (["denoise"], ["wedge"], *simulate, ["reconstruct"])
+    commands = (
+        ["denoise"],
+        ["wedge"],
+        ["simulate", "tomograms"],
+        ["simulate", "subtomograms"],
+        ["reconstruct"],
+        ["pick"],
+    )
     told = "".join(runner.invoke(app, [*words, "--help"]).output for words in commands)
     options = set(re.findall(r"`(--[a-z-]+)", text)) - {"--help"}
     assert {"--shared-model", "--mask"} <= options

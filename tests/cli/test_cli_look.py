@@ -18,6 +18,8 @@ COMMANDS = [
     "evaluate",
     "evaluate denoise",
     "evaluate fsc",
+    "evaluate pick",
+    "pick",
     "report",
     "benchmark",
 ]

@@ -25,6 +25,11 @@ def stamps(folder):
     return {p.name: p.stat().st_mtime_ns for p in folder.glob("*.mrc")}
 
 
+def is_done(folder, name):
+    record = folder / f"{name.removesuffix('.mrc')}.run" / "run.json"
+    return json.loads(record.read_text(encoding="utf-8"))["status"] == "done"
+
+
 def test_the_finished_are_not_redone_and_overwrite_redoes_them(run, three, tmp_path):
     out = tmp_path / "out"
     words = ["denoise", *three, "-o", out, "--steps", "3", "--json"]
@@ -115,7 +120,7 @@ def test_a_stopped_batch_goes_on(run, spawn, three, tmp_path, shared, end):
     out = tmp_path / "out"
     process = spawn("denoise", *three, "-o", out, *options)
     waited = out / "shared-model" / "checkpoints" if shared else out / "b.run" / "checkpoints"
-    limit = time.monotonic() + 20
+    limit = time.monotonic() + 60
     while not any(waited.glob("step_*")) and process.is_alive() and time.monotonic() < limit:
         time.sleep(0.005)
     os.kill(process.pid, end)
@@ -123,7 +128,8 @@ def test_a_stopped_batch_goes_on(run, spawn, three, tmp_path, shared, end):
     assert process.exitcode == (130 if end == signal.SIGTERM else -end)
     if end == signal.SIGTERM:
         assert f"vitreous resume {out}" in (process.log / "stderr").read_text()
-    before = stamps(out)
+    before = {name: stamp for name, stamp in stamps(out).items() if is_done(out, name)}
+    assert shared or before  # a volume that was written, but not yet noted as done, is denoised again
     assert run("resume", out)[0] == 0
     assert all(stamps(out)[name] == stamp for name, stamp in before.items())
     for name in "abc":

@@ -246,3 +246,24 @@ def test_particles_and_tomograms_are_read_back_together(tmp_path):
     assert sizes == {"07": pytest.approx(tuple(side * SPACING for side in shape))}
     found = read_relion_particles(tmp_path / "p.star", sizes_angstrom=sizes).poses["07"]
     np.testing.assert_allclose(found.positions_angstrom, poses.positions_angstrom, atol=1e-3)
+
+
+def test_scores_and_the_size_of_the_tomogram_travel_with_the_particles(tmp_path):
+    positions = np.array([[10.0, 20.0, 30.0], [300.0, 200.0, 100.0]])
+    poses = Poses(np.tile(np.eye(3), (2, 1, 1)), positions, ("a", "b"))
+    scores = np.array([7.25, -1.5])
+    file = write_relion5_particles(
+        tmp_path / "p.star",
+        poses,
+        tomogram_name="007",
+        shape=SHAPE,
+        voxel_spacing_angstrom=SPACING,
+        scores=scores,
+    )
+    found = read_relion_particles(file)  # no size is given: the file holds it
+    np.testing.assert_allclose(found.poses["007"].positions_angstrom, positions, atol=1e-6)
+    np.testing.assert_allclose(found.scores["007"], scores)
+    assert read_tomogram_sizes(file) == {"007": pytest.approx(SIZE)}
+    elsewhere = read_relion_particles(file, sizes_angstrom={"007": tuple(2 * s for s in SIZE)})
+    shift = elsewhere.poses["007"].positions_angstrom - positions
+    np.testing.assert_allclose(shift, np.tile(np.array(SIZE) / 2, (2, 1)), atol=1e-6)

@@ -9,7 +9,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from vitreous.benchmark.specimens import CleanVolumes, Ground, Specimen
+from vitreous.benchmark.specimens import CleanVolumes, Ground, Purified, Specimen
 from vitreous.core import Volume
 from vitreous.simulate import (
     ImagingSettings,
@@ -53,7 +53,7 @@ class CaseKind:
     """
 
     description: str
-    specimen: Specimen | CleanVolumes
+    specimen: Specimen | Purified | CleanVolumes
     noise: Noise
     level: float
     tilt_range_deg: TiltRange | None = None

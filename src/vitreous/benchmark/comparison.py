@@ -23,7 +23,18 @@ Scale = Literal["small", "full", "paper"]
 RANGE = "PSNR and SSIM: data_range is the range of the clean volume."
 CAVEAT = "Published rows are of other volumes with other noise: compare the order of methods, not figures."
 CORRELATIONS = ("missing", "measured", "double_ssim")
-DECIMALS = {"ssim": 3, "cc": 3, "low_fsc": 3, "seconds": 0, "resolution_angstrom": 1, "halves_angstrom": 1}
+DECIMALS = {
+    "precision": 3,
+    "recall": 3,
+    "f1": 3,
+    "average_precision": 3,
+    "ssim": 3,
+    "cc": 3,
+    "low_fsc": 3,
+    "seconds": 0,
+    "resolution_angstrom": 1,
+    "halves_angstrom": 1,
+}
 
 
 @dataclass(frozen=True)
@@ -103,7 +114,8 @@ class Comparison:
         first = self.shown[0]
         groups = {c: {m: values_of(cells[m, c], first) for m in methods if cells[m, c]} for c in cases}
         figure = dots_svg(groups, first.replace("_", " "))
-        text = " ".join(t for t in (self.text, RANGE, CAVEAT if printed else "") if t)
+        fidelity = RANGE if any("psnr" in r for r in records) else ""
+        text = " ".join(t for t in (self.text, fidelity, CAVEAT if printed else "") if t)
         sections = [TableSection(heading, text, ("method", *cases), rows, figure)]
         if self.rivals and any(r["method"] in ("auto", "noise-model") for r in records):
             sections.append(standing(records, self.rivals))

@@ -122,6 +122,18 @@ DUAL_T1: Rows = {
     "dual": ("37.01 / 0.568",),
 }
 
+# dual, Table 2: precision, recall and F1 of picking by difference of Gaussians, mean ± deviation over seven
+# experimental tomograms of purified ribosomes.
+DUAL_T2: Rows = {
+    "noisy": ("0.525 ± 0.098 / 0.645 ± 0.134 / 0.577 ± 0.110",),
+    "gaussian": ("0.535 ± 0.092 / 0.654 ± 0.125 / 0.586 ± 0.101",),
+    "nad": ("0.530 ± 0.092 / 0.648 ± 0.126 / 0.581 ± 0.102",),
+    "nlm": ("0.453 ± 0.085 / 0.550 ± 0.120 / 0.495 ± 0.097",),
+    "topaz-small": ("0.476 ± 0.125 / 0.581 ± 0.122 / 0.521 ± 0.143",),
+    "topaz-large": ("0.513 ± 0.103 / 0.632 ± 0.147 / 0.564 ± 0.119",),
+    "dual": ("0.641 ± 0.064 / 0.783 ± 0.044 / 0.702 ± 0.038",),
+}
+
 # dual, Table 3: PSNR and SSIM of the double wedge; SHREC 2021, ribosome benchmark, Synechocystis cell.
 DUAL_T3: Rows = {
     "isonet": ("33.27 / 0.108", "37.99 / 0.118", "29.40 / 0.054"),

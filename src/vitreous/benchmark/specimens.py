@@ -8,9 +8,20 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from vitreous.core import InputError
+from vitreous.core import InputError, Poses
 from vitreous.io import open_volume
-from vitreous.simulate import ACTIN, MICROTUBULE, SHREC_STRUCTURES, Filaments, crowd
+from vitreous.simulate import (
+    ACTIN,
+    MICROTUBULE,
+    SHREC_STRUCTURES,
+    Contents,
+    Filaments,
+    Particles,
+    bead_model,
+    crowd,
+    pack,
+    template_from_beads,
+)
 
 SPACING_ANGSTROM = 10.0
 TRAINING_SEEDS = (101, 102, 103)  # specimens that supervised networks see; never scored
@@ -23,11 +34,15 @@ Shape = tuple[int, int, int]
 
 @dataclass(frozen=True, eq=False)
 class Ground:
-    """The truth: density (z, y, x), where particles and membranes are, and the voxel spacing in Å."""
+    """The truth: density (z, y, x), where particles and membranes are, and the voxel spacing in Å.
+
+    `poses` are those of the particles, None where they are not known.
+    """
 
     density: Array
     inside: NDArray[np.bool_]
     spacing_angstrom: float = SPACING_ANGSTROM
+    poses: Poses | None = None
 
 
 @dataclass(frozen=True)
@@ -57,7 +72,24 @@ class Specimen:
             filaments=[Filaments(filament, count) for filament, count in counts if count],
             voxel_spacing_angstrom=SPACING_ANGSTROM,
         )
-        return Ground(model.density, model.instance_mask > 0)
+        return Ground(model.density, model.instance_mask > 0, poses=model.poses)
+
+
+@dataclass(frozen=True)
+class Purified:
+    """Copies of one structure and nothing else; the ice ends `margin` voxels before either face along z."""
+
+    structure: str
+    count: int
+    margin: int = 8
+
+    def ground(self, shape: Shape, seed: int) -> Ground:
+        """A box of its own for each seed."""
+        template = template_from_beads(bead_model(self.structure), SPACING_ANGSTROM)
+        slab = (self.margin, shape[0] - self.margin)
+        contents = Contents((Particles(template, self.count),), slab_voxels=slab)
+        model = pack(shape, SPACING_ANGSTROM, contents, np.random.default_rng(seed))
+        return Ground(model.density, model.instance_mask > 0, poses=model.poses)
 
 
 @dataclass(frozen=True)

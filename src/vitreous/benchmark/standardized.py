@@ -39,10 +39,7 @@ def measure_standardized(kind: CaseKind, seed: int, method: str, progress: Progr
     """PSNR and SSIM of standardized volumes, as the DUAL paper scores them."""
     case = make_case(kind, seed)
     with measured_cost() as cost:
-        if method in TOPAZ_WIDTHS:
-            result = topaz_like(kind, case, seed, TOPAZ_WIDTHS[method], progress)
-        else:
-            result = denoised(kind, case, seed, method, progress)[0]
+        result = denoised_or_topaz(kind, case, seed, method, progress)
     cut = (slice(BORDER, -BORDER),) * 3
     found, truth = standard(result[cut]), standard(case.clean[cut])
     data_range = float(np.ptp(truth))
@@ -52,6 +49,13 @@ def measure_standardized(kind: CaseKind, seed: int, method: str, progress: Progr
         "ssim": ssim(found, truth, data_range=data_range),
     }
     return {**scores, **plain, **cost}
+
+
+def denoised_or_topaz(kind: CaseKind, case: Case, seed: int, method: str, progress: Progress) -> Array:
+    """What a method makes of a case, the names of `TOPAZ_WIDTHS` included."""
+    if method in TOPAZ_WIDTHS:
+        return topaz_like(kind, case, seed, TOPAZ_WIDTHS[method], progress)
+    return denoised(kind, case, seed, method, progress)[0]
 
 
 def standard(volume: Array) -> Array:

@@ -82,6 +82,40 @@ def evaluate_fsc(
     print_result(facts, lines, as_json=json)
 
 
+@evaluate.command("pick")
+def evaluate_pick(
+    picks: Annotated[Path, typer.Argument(help="Picks: a STAR file of RELION, or a table of poses.")],
+    truth: Annotated[
+        Path, typer.Argument(help="True positions: the same, or a folder that simulate or SHREC 2021 made.")
+    ],
+    distance: Annotated[
+        float, typer.Option(help="How far from the truth a pick may be, in Å.", metavar="A")
+    ] = 80.0,
+    matching: Annotated[
+        str, typer.Option(help="one-to-one, or any: how often a particle may be found does not matter.")
+    ] = "one-to-one",
+    structure: Annotated[str | None, typer.Option(help="Only true particles of this name.")] = None,
+    tomograms: Annotated[
+        Path | None, typer.Option(help="A tomograms.star, for RELION 5 files it does not lie beside.")
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Precision, recall and F1 of picks, and average precision if they have scores."""
+    from vitreous.workflows.evaluate_picks import evaluate_picks
+
+    facts = evaluate_picks(
+        picks,
+        truth,
+        distance_angstrom=distance,
+        matching=matching,
+        structure=structure,
+        tomograms=tomograms,
+    )
+    shown = {key.replace("_", " "): value for key, value in facts.items()}
+    lines = [f"{key}: {v:.4g}" if isinstance(v, float) else f"{key}: {v}" for key, v in shown.items()]
+    print_result(facts, lines, as_json=json)
+
+
 def report_command(
     run_dir: Annotated[Path, typer.Argument(help="Run directory of a finished run.")],
     picture: Annotated[Path | None, typer.Option(help="Also write the middle slices as this PNG.")] = None,
@@ -89,12 +123,17 @@ def report_command(
     """Write the report of a finished run again."""
     from vitreous.workflows.run_directory import RunDirectory
 
-    if RunDirectory(run_dir.absolute()).read()["kind"] == "simulate":
+    kind = RunDirectory(run_dir.absolute()).read()["kind"]
+    if kind in ("simulate", "pick") and picture is not None:
+        raise InputError("--picture belongs to a denoised tomogram", remedy="leave it out")
+    if kind == "simulate":
         from vitreous.workflows.simulate import rerender_simulation
 
-        if picture is not None:
-            raise InputError("--picture belongs to a denoised tomogram", remedy="leave it out")
         path = rerender_simulation(run_dir)
+    elif kind == "pick":
+        from vitreous.workflows.pick import rerender_picks
+
+        path = rerender_picks(run_dir)
     else:
         from vitreous.workflows.denoise_files import rerender
 

@@ -9,6 +9,7 @@ import typer
 
 from vitreous.cli.console import ConsoleProgress, print_result
 from vitreous.cli.denoise import Json, Quiet, show
+from vitreous.cli.pick import show_picks
 from vitreous.cli.simulate import show_simulated
 
 
@@ -41,6 +42,10 @@ def resume_command(
             from vitreous.workflows.wedge import resume_filling
 
             show([resume_filling(run_dir, progress)], as_json=json)
+        elif kind == "pick":
+            from vitreous.workflows.pick import resume_picking
+
+            show_picks(resume_picking(run_dir, progress), as_json=json)
         else:
             from vitreous.workflows.denoise_files import resume
 

@@ -87,7 +87,7 @@ def measure_voxels(data: NDArray[Any], mask: NDArray[np.bool_] | None = None) ->
     mean = total / count
     variance = max(squares / count - mean**2, 0.0)
     if variance <= (1e-6 * max(abs(low), abs(high), 1e-30)) ** 2:
-        raise ValueError(f"all its voxels are equal ({median:g}), so there is nothing to denoise")
+        raise ValueError(f"all its voxels are equal ({median:g}), so there is nothing to see")
     normalization = Normalization(float(mean + median), float(np.sqrt(variance)), low, high)
     return VoxelStatistics(normalization, clipped / count, non_finite)
 

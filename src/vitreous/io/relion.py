@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -17,12 +17,14 @@ from vitreous.io.star import StarTable, read_star, write_star
 Size = tuple[float, float, float]
 
 NAME, INSTANCE = "vitreousStructureName", "vitreousInstance"
+SCORE = "rlnAutopickFigureOfMerit"
 _CENTERED = tuple(f"rlnCenteredCoordinate{axis}Angst" for axis in "XYZ")
 _COORDINATE = tuple(f"rlnCoordinate{axis}" for axis in "XYZ")
 _ORIGIN = tuple(f"rlnOrigin{axis}Angst" for axis in "XYZ")
 _ANGLES = ("rlnAngleRot", "rlnAngleTilt", "rlnAnglePsi")
 _SUBTOMOGRAM_ANGLES = ("rlnTomoSubtomogramRot", "rlnTomoSubtomogramTilt", "rlnTomoSubtomogramPsi")
 _PIXEL = "rlnTomoTiltSeriesPixelSize"
+_SIDES = tuple(f"rlnTomoSize{axis}" for axis in "ZYX")
 _VERSION = "version 50001"
 _FILLED = 0.5  # share of the tomogram that coordinates in its own pixels are expected to span
 
@@ -41,12 +43,15 @@ class RelionParticles:
         All tables of the file with all their columns; `write_star` writes them back.
     notes
         What had to be concluded or assumed, as sentences for people.
+    scores
+        (n,) of the particles of each tomogram, as `rlnAutopickFigureOfMerit` has them; empty without it.
     """
 
     poses: Mapping[str, Poses]
     rows: Mapping[str, NDArray[np.intp]]
     tables: Mapping[str, StarTable]
     notes: tuple[str, ...] = ()
+    scores: Mapping[str, NDArray[np.float64]] = field(default_factory=dict)
 
 
 def write_relion5_particles(
@@ -56,13 +61,15 @@ def write_relion5_particles(
     tomogram_name: str,
     shape: Sequence[int],
     voxel_spacing_angstrom: float,
+    scores: NDArray[np.float64] | None = None,
     overwrite: bool = False,
 ) -> Path:
     """Write the particles of one tomogram for RELION 5.
 
     Coordinates are in Å from the tomogram's centre, (index - side / 2) × spacing; angles are rot, tilt
     and psi of `from_zyz`. `rlnClassNumber` counts the structure names in the order of their first
-    particle. Names and instance labels have columns of our own, which RELION leaves alone.
+    particle. Names and instance labels have columns of our own, which RELION leaves alone, as it does a table
+    of the tomogram's size, from which `read_relion_particles` knows where the centre is.
 
     Parameters
     ----------
@@ -76,6 +83,8 @@ def write_relion5_particles(
         (z, y, x) of the tomogram; in RELION `rlnTomoSizeX/Y/Z`, if its voxels are those of the tilt series.
     voxel_spacing_angstrom
         In Å; written as the pixel size of the tilt series.
+    scores
+        (n,), of picks; written as `rlnAutopickFigureOfMerit`.
     overwrite
         Replace an existing file.
 
@@ -98,12 +107,18 @@ def write_relion5_particles(
         NAME: poses.names,
         INSTANCE: tuple(str(label) for label in poses.instances),
     }
+    if scores is not None:
+        columns |= _columns((SCORE,), scores[:, None])
     optics = {
         "rlnOpticsGroup": ("1",),
         "rlnOpticsGroupName": ("opticsGroup1",),
         _PIXEL: (f"{voxel_spacing_angstrom:.6f}",),
     }
-    tables = {"optics": StarTable(optics), "particles": StarTable(columns)}
+    tables = {
+        "optics": StarTable(optics),
+        "particles": StarTable(columns),
+        "tomograms": _size_table({tomogram_name: shape}, voxel_spacing_angstrom),
+    }
     return write_star(path, tables, comment=_VERSION, overwrite=overwrite)
 
 
@@ -132,15 +147,8 @@ def write_relion5_tomograms(
     InputError
         If the file exists or cannot be written.
     """
-    columns = {
-        "rlnTomoName": tuple(shapes),
-        **{
-            f"rlnTomoSize{name}": tuple(str(shape[axis]) for shape in shapes.values())
-            for name, axis in (("X", 2), ("Y", 1), ("Z", 0))
-        },
-        _PIXEL: (f"{voxel_spacing_angstrom:.6f}",) * len(shapes),
-    }
-    return write_star(path, {"global": StarTable(columns)}, comment=_VERSION, overwrite=overwrite)
+    tables = {"global": _size_table(shapes, voxel_spacing_angstrom)}
+    return write_star(path, tables, comment=_VERSION, overwrite=overwrite)
 
 
 def read_tomogram_sizes(path: str | Path) -> dict[str, Size]:
@@ -151,10 +159,7 @@ def read_tomogram_sizes(path: str | Path) -> dict[str, Size]:
     InputError
         If the file is no STAR file or has no table with names, sizes and pixel sizes.
     """
-    sides = tuple(f"rlnTomoSize{axis}" for axis in "ZYX")
-    table = _find(read_star(path), Path(path), "a table of tomograms", ("rlnTomoName", sides[0]))
-    angstrom = table.numbers(*sides) * table.numbers(_PIXEL)
-    return {name: _triple(size) for name, size in zip(table.text("rlnTomoName"), angstrom, strict=True)}
+    return _sizes(_find(read_star(path), Path(path), "a table of tomograms", ("rlnTomoName", _SIDES[0])))
 
 
 def read_relion_particles(
@@ -179,7 +184,8 @@ def read_relion_particles(
     path
         The file.
     sizes_angstrom
-        Sides (z, y, x) of the tomograms by name, in Å, such as `read_tomogram_sizes` gives.
+        Sides (z, y, x) of the tomograms by name, in Å, such as `read_tomogram_sizes` gives; they come before
+        what the file itself may say.
     coordinate_pixel_angstrom
         The pixel of `rlnCoordinateX/Y/Z` in Å.
 
@@ -191,6 +197,8 @@ def read_relion_particles(
     """
     file, tables = Path(path), read_star(path)
     table = _particle_table(file, tables)
+    stated = (_sizes(t) for t in tables.values() if t is not table and _SIDES[0] in t)
+    sizes = {name: size for known in (*stated, sizes_angstrom or {}) for name, size in known.items()}
     notes: list[str] = []
     turns, subtomogram_turns = _rotations(table, notes)
     offsets = np.zeros((len(table), 3))
@@ -199,11 +207,9 @@ def read_relion_particles(
     names = np.array(table.text("rlnTomoName"), object)
     rows = {name: np.flatnonzero(names == name) for name in dict.fromkeys(names)}
     if all(column in table for column in _CENTERED):
-        positions = _from_centre(file, table, rows, sizes_angstrom or {})
+        positions = _from_centre(file, table, rows, sizes)
     else:
-        pixel = coordinate_pixel_angstrom or _coordinate_pixel(
-            file, tables, table, rows, sizes_angstrom or {}
-        )
+        pixel = coordinate_pixel_angstrom or _coordinate_pixel(file, tables, table, rows, sizes)
         notes.append(f"coordinates taken to be in pixels of {pixel:.4g} Å")
         positions = table.numbers(*_COORDINATE)[:, ::-1] * pixel
     kinds = table.text(NAME) if NAME in table else ("particle",) * len(table)
@@ -214,7 +220,23 @@ def read_relion_particles(
         poses[name] = Poses(
             turns[index], (positions - offsets)[index], structures, np.asarray(labels, np.int32)
         )
-    return RelionParticles(poses, rows, tables, tuple(notes))
+    merits = table.numbers(SCORE)[:, 0] if SCORE in table else None
+    scores = {} if merits is None else {name: merits[index] for name, index in rows.items()}
+    return RelionParticles(poses, rows, tables, tuple(notes), scores)
+
+
+def _size_table(shapes: Mapping[str, Sequence[int]], voxel_spacing_angstrom: float) -> StarTable:
+    sides = {
+        f"rlnTomoSize{name}": tuple(str(shape[axis]) for shape in shapes.values())
+        for name, axis in (("X", 2), ("Y", 1), ("Z", 0))
+    }
+    pixels = (f"{voxel_spacing_angstrom:.6f}",) * len(shapes)
+    return StarTable({"rlnTomoName": tuple(shapes), **sides, _PIXEL: pixels})
+
+
+def _sizes(table: StarTable) -> dict[str, Size]:
+    angstrom = table.numbers(*_SIDES) * table.numbers(_PIXEL)
+    return {name: _triple(size) for name, size in zip(table.text("rlnTomoName"), angstrom, strict=True)}
 
 
 def _columns(names: Sequence[str], values: NDArray[np.float64]) -> dict[str, tuple[str, ...]]:

@@ -145,6 +145,28 @@ def histogram_svg(histograms: Mapping[str, Curve]) -> str:
     return _to_svg(figure, "Histogram of voxel values")
 
 
+def scores_svg(edges: NDArray[Any], counts: Mapping[str, NDArray[Any]], threshold: float) -> str:
+    """How many maxima have which score, on a logarithmic scale, with the threshold as a line.
+
+    Parameters
+    ----------
+    edges
+        (n + 1,) limits of the bins.
+    counts
+        Name to (n,) counts.
+    threshold
+        Where the line stands.
+    """
+    figure, axes = _figure(5.6, 2.9)
+    for style, (label, values) in enumerate(counts.items()):
+        axes.stairs(np.asarray(values), np.asarray(edges), color=_colour(style), label=_plain(label), lw=1.5)
+    axes.axvline(threshold, color=INK, lw=0.8, ls=":", label="threshold")
+    axes.set_yscale("symlog", linthresh=1)
+    axes.set(xlabel="score", ylabel="maxima", ylim=(0, None))
+    _legend(axes)
+    return _to_svg(figure, "Histogram of scores")
+
+
 def dots_svg(groups: Mapping[str, Mapping[str, Sequence[float]]], axis: str) -> str:
     """Values of the same names in several groups: a line for each name, a colour for each group.
 

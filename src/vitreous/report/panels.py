@@ -15,6 +15,7 @@ from vitreous.report.viewers import encode_stacks
 Image = NDArray[np.uint8]
 WIDTH, GAP, CAPTION = 280, 14, 22  # of a panel, in the SVG's units
 LARGEST_SIDE = 512
+LINE = 1.6  # pixels
 # Colours of labels, apart from each other in hue and lightness; more labels go round again.
 PALETTE = np.array(
     [
@@ -59,6 +60,40 @@ def coloured(labels: NDArray[Any]) -> Image:
     shown = np.asarray(labels[::step, ::step], np.int64)
     colours = PALETTE[(shown - 1) % len(PALETTE)]
     return np.where(shown[..., None] > 0, colours, np.uint8(0)).astype(np.uint8)
+
+
+def ringed(
+    picture: Image, centres: NDArray[np.float64], radii: NDArray[np.float64], colour: tuple[int, int, int]
+) -> Image:
+    """A grey picture in colours with circles on it; small ones are enlarged, so that lines stay thin.
+
+    Parameters
+    ----------
+    picture
+        (height, width).
+    centres, radii
+        (n, 2), vertical first, and (n,), in pixels of `picture`.
+    colour
+        Red, green and blue.
+
+    Examples
+    --------
+    >>> marked = ringed(np.zeros((9, 9), np.uint8), np.array([[4.0, 4.0]]), np.array([3.0]), (255, 0, 0))
+    >>> marked.shape[2], int(marked[..., 0].max()), int(marked[marked.shape[0] // 2, 0, 0])
+    (3, 255, 0)
+    """
+    scale = max(1, LARGEST_SIDE // max(picture.shape))
+    marked = np.repeat(np.kron(picture, np.ones((scale, scale), np.uint8))[..., None], 3, axis=2)
+    for centre, radius in zip((centres + 0.5) * scale - 0.5, radii * scale, strict=True):
+        first = np.maximum(0, np.floor(centre - radius - LINE).astype(int))
+        window = tuple(
+            slice(a, max(a, int(b))) for a, b in zip(first, centre + radius + LINE + 1, strict=True)
+        )
+        part = marked[window]
+        y, x = np.ogrid[: part.shape[0], : part.shape[1]]
+        distance = np.hypot(y + first[0] - centre[0], x + first[1] - centre[1])
+        part[np.abs(distance - radius) <= LINE / 2] = colour
+    return marked
 
 
 def panels_svg(panels: Sequence[Panel], label: str, *, columns: int = 4) -> str:

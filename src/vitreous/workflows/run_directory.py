@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import platform
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +15,7 @@ import torch
 
 import vitreous
 from vitreous.core import InputError
-from vitreous.io import faults_in_words, write_text_atomic
+from vitreous.io import faults_in_words, file_sha256, write_text_atomic
 
 try:
     import fcntl
@@ -96,6 +96,36 @@ class RunDirectory:
                     pass  # a network file system without locks: nothing can be said
             yield
 
+    def unfinished(
+        self, is_same: Callable[[Mapping[str, Any]], bool], inputs: Mapping[str, str], overwrite: bool
+    ) -> bool:
+        """Whether a stopped run that is the same may be gone on with; anything else here is kept.
+
+        Parameters
+        ----------
+        is_same
+            Tells whether a `run.json` is of the request at hand.
+        inputs
+            SHA-256 of the files it reads, by path.
+        overwrite
+            Whether what is here may be replaced.
+
+        Raises
+        ------
+        InputError
+            If it may not, and is another run or read other bytes.
+        """
+        if overwrite or not self.exists():
+            return False
+        facts = self.read()
+        remedy = "add --overwrite or choose another --run-dir"
+        if not is_same(facts):
+            raise InputError("holds another run", path=self.path, remedy=remedy)
+        changed = changed_since(facts.get("inputs_sha256", {}), inputs)
+        if changed is not None:
+            raise InputError(f"changed since the run in {self.path} began", path=changed, remedy=remedy)
+        return bool(facts["status"] != "done")
+
     def begin(self, kind: str, request: Mapping[str, Any], **facts: Any) -> dict[str, Any]:
         """Record that a run starts (or goes on); returns what was written."""
         record = {
@@ -113,3 +143,15 @@ class RunDirectory:
 def versions() -> dict[str, str]:
     """Versions that a result depends on."""
     return {"vitreous": vitreous.__version__, "torch": torch.__version__, "python": platform.python_version()}
+
+
+def changed_since(recorded: Mapping[str, str], now: Mapping[str, str]) -> str | None:
+    """The first file that is not what it was, or was not there; None if all is the same."""
+    return next((path for path in {**recorded, **now} if recorded.get(path) != now.get(path)), None)
+
+
+def check_unchanged(recorded: Mapping[str, str]) -> None:
+    """Raise InputError that names the first of the recorded files that is not what it was."""
+    path = changed_since(recorded, {path: file_sha256(path) for path in recorded})
+    if path is not None:
+        raise InputError("changed since the run began", path=path, remedy="start again, with --overwrite")

@@ -1,8 +1,7 @@
-"""Open what a request names, and tell whether it is still what it was."""
+"""Open what a request names, and say which bytes it is."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -58,15 +57,3 @@ def input_digests(request: DenoiseRequest, source: Source) -> dict[str, str]:
     if model is not None:
         paths.append(model / "model.json")  # it holds the digest of the weights
     return {str(path): file_sha256(path) for path in dict.fromkeys(paths)}
-
-
-def changed_since(recorded: Mapping[str, str], now: Mapping[str, str]) -> str | None:
-    """The first file that is not what it was, or was not there; None if all is the same."""
-    return next((path for path in {**recorded, **now} if recorded.get(path) != now.get(path)), None)
-
-
-def check_unchanged(recorded: Mapping[str, str]) -> None:
-    """Raise InputError that names the first of the recorded files that is not what it was."""
-    path = changed_since(recorded, {path: file_sha256(path) for path in recorded})
-    if path is not None:
-        raise InputError("changed since the run began", path=path, remedy="start again, with --overwrite")

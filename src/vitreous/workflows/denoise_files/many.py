@@ -9,11 +9,10 @@ from typing import Any
 
 from vitreous.core import InputError, Interrupted, Progress, TrainingDiverged, VitreousError
 from vitreous.io import check_writable
-from vitreous.workflows.denoise_files.inputs import check_unchanged
 from vitreous.workflows.denoise_files.one import WRITTEN_SUFFIXES, denoise_file
 from vitreous.workflows.denoise_files.request import DenoiseOutcome, DenoiseRequest
 from vitreous.workflows.denoise_files.shared_model import train_shared
-from vitreous.workflows.run_directory import RunDirectory
+from vitreous.workflows.run_directory import RunDirectory, check_unchanged
 
 
 def wants_folder(output: Path, inputs: Sequence[Path], *, shared: bool) -> bool:

@@ -26,7 +26,7 @@ from vitreous.workflows.denoise import (
     plan_denoising,
 )
 from vitreous.workflows.denoise_files.evidence import denoise_evidence
-from vitreous.workflows.denoise_files.inputs import changed_since, input_digests, open_source
+from vitreous.workflows.denoise_files.inputs import input_digests, open_source
 from vitreous.workflows.denoise_files.request import DenoiseOutcome, DenoiseRequest
 from vitreous.workflows.run_directory import RunDirectory
 
@@ -110,16 +110,7 @@ def claim(
     or at the output's path, is only replaced when `overwrite` says so.
     """
     check_output(request)
-    resuming = False
-    if run.exists() and not request.overwrite:
-        facts = run.read()
-        remedy = "add --overwrite or choose another --run-dir"
-        if not request.is_of(facts):
-            raise InputError("holds another run", path=run.path, remedy=remedy)
-        changed = changed_since(facts.get("inputs_sha256", {}), inputs)
-        if changed is not None:
-            raise InputError(f"changed since the run in {run.path} began", path=changed, remedy=remedy)
-        resuming = facts["status"] != "done"
+    resuming = run.unfinished(request.is_of, inputs, request.overwrite)
     for output in request.outputs:
         remove_stale(output)
         # An unfinished run may have been killed between writing its output and saying so.

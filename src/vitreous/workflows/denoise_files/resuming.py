@@ -8,11 +8,10 @@ from pathlib import Path
 from vitreous.core import InputError, Progress
 from vitreous.io import write_bytes_atomic, write_text_atomic
 from vitreous.report import DenoiseEvidence, render_denoise_report, triptych_png
-from vitreous.workflows.denoise_files.inputs import check_unchanged
 from vitreous.workflows.denoise_files.many import denoise_files
 from vitreous.workflows.denoise_files.one import denoise_file
 from vitreous.workflows.denoise_files.request import DenoiseOutcome, DenoiseRequest
-from vitreous.workflows.run_directory import RunDirectory
+from vitreous.workflows.run_directory import RunDirectory, check_unchanged
 
 
 def resume(run_dir: Path, progress: Progress) -> list[DenoiseOutcome]:

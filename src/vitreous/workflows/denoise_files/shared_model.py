@@ -12,8 +12,9 @@ from vitreous.core import InputError, Progress
 from vitreous.io import faults_in_words, write_text_atomic
 from vitreous.training import CheckpointStore, save_model
 from vitreous.workflows.denoise import Plan, Source, fit, model_description, plan_denoising, prepared_model
-from vitreous.workflows.denoise_files.inputs import check_unchanged, input_digests, open_source
+from vitreous.workflows.denoise_files.inputs import input_digests, open_source
 from vitreous.workflows.denoise_files.request import DenoiseRequest
+from vitreous.workflows.run_directory import check_unchanged
 
 
 def train_shared(requests: Sequence[DenoiseRequest], folder: Path, progress: Progress) -> Path:

@@ -20,9 +20,9 @@ from vitreous.report import render_denoise_report
 from vitreous.training import CheckpointStore, save_model
 from vitreous.workflows.denoise import Source, model_description
 from vitreous.workflows.denoise_files import DenoiseOutcome, DenoiseRequest
-from vitreous.workflows.denoise_files.inputs import check_unchanged, input_digests, open_source
+from vitreous.workflows.denoise_files.inputs import input_digests, open_source
 from vitreous.workflows.denoise_files.one import claim
-from vitreous.workflows.run_directory import RunDirectory
+from vitreous.workflows.run_directory import RunDirectory, check_unchanged
 from vitreous.workflows.wedge.evidence import wedge_evidence
 from vitreous.workflows.wedge.filling import carry_out, plan_filling
 from vitreous.workflows.wedge.values import Filled, WedgeSettings

@@ -1,0 +1,68 @@
+"""`vitreous pick`."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from vitreous.cli.console import ConsoleProgress, print_result
+from vitreous.cli.denoise import Json, Quiet, absolute
+from vitreous.core.errors import InputError
+
+
+def register(app: typer.Typer) -> None:
+    """Add this module's command."""
+    app.command("pick")(pick_command)
+
+
+def pick_command(
+    file: Annotated[Path, typer.Argument(help="Tomogram: MRC or OME-Zarr.")],
+    output: Annotated[Path, typer.Option("-o", "--output", help="STAR file of RELION 5 to write.")],
+    method: Annotated[str, typer.Option(help="dog (difference of Gaussians).")] = "dog",
+    diameter: Annotated[
+        float | None, typer.Option(help="Diameter of the particles in Å; 290.", metavar="A")
+    ] = None,
+    min_distance: Annotated[
+        float | None,
+        typer.Option(help="Merge picks closer than this, in Å; 0.83 of the diameter.", metavar="A"),
+    ] = None,
+    count: Annotated[int, typer.Option(help="Keep the best ones.", min=1)] = 500,
+    threshold: Annotated[
+        float, typer.Option(help="Lowest score, in multiples of the noise of the score map.", min=0)
+    ] = 4.0,
+    mask: Annotated[Path | None, typer.Option(help="Specimen mask: pick only where it is above 0.5.")] = None,
+    invert: Annotated[
+        bool, typer.Option("--invert", help="Particles are bright; otherwise dark, as in raw tomograms.")
+    ] = False,
+    voxel_size: Annotated[
+        float | None, typer.Option(help="Voxel spacing in Å where the file has none.")
+    ] = None,
+    max_memory: Annotated[str | None, typer.Option(help="Memory to stay under, such as 8GB.")] = None,
+    run_dir: Annotated[Path | None, typer.Option(help="Where the report goes.")] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace existing outputs.")] = False,
+    quiet: Quiet = False,
+    json: Json = False,
+) -> None:
+    """Pick particles of one size: positions with scores as a STAR file, and a report that shows them."""
+    if voxel_size is not None and not 0 < voxel_size < math.inf:
+        raise InputError("--voxel-size must be a positive number of Å")
+    progress = ConsoleProgress(quiet=quiet)
+
+    from vitreous.workflows.pick import PickRequest, PickSettings, pick_file
+
+    settings = PickSettings(method, diameter, min_distance, count, threshold, invert, max_memory)
+    folder = run_dir or output.with_suffix(".run")
+    request = PickRequest(
+        file.absolute(), output.absolute(), folder.absolute(), settings, absolute(mask), voxel_size, overwrite
+    )
+    with progress.active():
+        show_picks(pick_file(request, progress), as_json=json)
+
+
+def show_picks(facts: dict[str, Any], *, as_json: bool) -> None:
+    """Print where the picks are and how many."""
+    lines = [f"picks: {facts['output']} ({facts['picks']})", f"report: {facts['report']}"]
+    print_result(facts, lines, as_json=as_json)

@@ -1,0 +1,143 @@
+"""Picks against the truth, between files."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vitreous.core import InputError, Poses
+from vitreous.io import read_pose_table, read_relion_particles, read_shrec21, read_tomogram_sizes
+from vitreous.io.shrec import LOCATIONS
+from vitreous.metrics import MATCHINGS, Matching, average_precision, detection_scores, match_picks
+
+DISTANCE_ANGSTROM = 80.0
+TABLES = (".csv", ".tsv")
+PARTICLES, TOMOGRAMS = "particles.star", "tomograms.star"
+
+
+@dataclass(frozen=True, eq=False)
+class Located:
+    """Particles of one tomogram; scores of picks that have them."""
+
+    poses: Poses
+    scores: NDArray[np.float64] | None = None
+
+
+def evaluate_picks(
+    picks: Path,
+    truth: Path,
+    *,
+    distance_angstrom: float = DISTANCE_ANGSTROM,
+    matching: str = "one-to-one",
+    structure: str | None = None,
+    tomograms: Path | None = None,
+) -> dict[str, Any]:
+    """Precision, recall and F1 of picks, and their average precision if they have scores.
+
+    Parameters
+    ----------
+    picks, truth
+        RELION STAR files; tables of poses (.csv, .tsv); a folder, or its `particle_locations.txt`, in the
+        layout of SHREC 2021; a folder of a simulated tomogram.
+    distance_angstrom
+        How far from the true position a pick may be.
+    matching
+        See `metrics.match_picks`.
+    structure
+        Only particles of this name count as true.
+    tomograms
+        A `tomograms.star` with sizes, for RELION 5 files that lie elsewhere than it.
+
+    Raises
+    ------
+    InputError
+        If a file cannot be read, holds no particle of the structure, or the two are of other tomograms.
+    """
+    if not 0 < distance_angstrom < np.inf:
+        raise InputError("--distance must be a positive number of Å")
+    if matching not in MATCHINGS:
+        raise InputError(f"--matching {matching} is unknown", remedy=f"use {' or '.join(MATCHINGS)}")
+    rule: Matching = "any" if matching == "any" else "one-to-one"
+    true = {name: of_structure(one, structure) for name, one in read_located(truth, tomograms).items()}
+    if not sum(len(one.poses) for one in true.values()):
+        what = "particle" if structure is None else f"particle called {structure}"
+        raise InputError(f"holds no {what}", path=truth, remedy="name another file, or another --structure")
+    pairs = paired(read_located(picks, tomograms), true, picks)
+    hits, found, distances, scores = [], [], [], []
+    for one, other in pairs:
+        ranked = in_order(one)
+        matches = match_picks(
+            ranked.poses.positions_angstrom, other.poses.positions_angstrom, distance_angstrom, rule
+        )
+        hits.append(matches.hits)
+        found.append(matches.found)
+        distances.append(matches.distances)
+        scores.append(ranked.scores)
+    right, seen, gaps = np.concatenate(hits), np.concatenate(found), np.concatenate(distances)
+    facts: dict[str, Any] = detection_scores(right, seen)
+    known = [values for values in scores if values is not None]
+    if len(known) == len(scores):
+        facts["average_precision"] = average_precision(right, np.concatenate(known), seen.size)
+    return {
+        **facts,
+        "picks": int(right.size),
+        "truth": int(seen.size),
+        "hits": int(right.sum()),
+        "found": int(seen.sum()),
+        "mean_distance_angstrom": float(gaps.mean()) if gaps.size else None,
+        "distance_angstrom": distance_angstrom,
+        "matching": rule,
+    }
+
+
+def read_located(path: Path, tomograms: Path | None) -> dict[str, Located]:
+    """Particles of a file or folder by the name of their tomogram; "" where it has none."""
+    if path.is_dir() and (path / PARTICLES).is_file():
+        path = path / PARTICLES
+    if path.suffix.lower() in TABLES:
+        return {"": Located(read_pose_table(path))}
+    if path.is_dir() or path.name == LOCATIONS:
+        return {"": Located(read_shrec21(path if path.is_dir() else path.parent).poses)}
+    beside = path.with_name(TOMOGRAMS)
+    sizes = tomograms or (beside if beside.is_file() and beside != path else None)
+    particles = read_relion_particles(
+        path, sizes_angstrom=None if sizes is None else read_tomogram_sizes(sizes)
+    )
+    return {name: Located(poses, particles.scores.get(name)) for name, poses in particles.poses.items()}
+
+
+def of_structure(one: Located, structure: str | None) -> Located:
+    """Those particles that have a name, all for None."""
+    if structure is None:
+        return one
+    return Located(one.poses.select(np.array([name == structure for name in one.poses.names], bool)))
+
+
+def paired(
+    picks: Mapping[str, Located], truth: Mapping[str, Located], file: Path
+) -> list[tuple[Located, Located]]:
+    """Picks and truth of every tomogram; where there is one of each, their names do not matter.
+
+    A tomogram without picks is one in which nothing was found.
+    """
+    if len(picks) == len(truth) == 1:
+        return [(next(iter(picks.values())), next(iter(truth.values())))]
+    strange = [name for name in picks if name not in truth]
+    if strange:
+        text = f"holds picks in a tomogram {strange[0] or 'without name'}, of which no truth is given"
+        raise InputError(text, path=file, remedy="give files of the same tomograms")
+    nothing = Located(Poses(np.zeros((0, 3, 3)), np.zeros((0, 3)), ()), np.zeros(0))
+    return [(picks.get(name, nothing), one) for name, one in truth.items()]
+
+
+def in_order(one: Located) -> Located:
+    """The best first, where there are scores."""
+    if one.scores is None:
+        return one
+    order = np.argsort(-one.scores, kind="stable")
+    return Located(one.poses.select(order), one.scores[order])

@@ -1,0 +1,302 @@
+"""`vitreous pick` and `evaluate pick` as a hostile new user meets them."""
+
+import json
+
+import numpy as np
+import pytest
+
+import vitreous
+from vitreous.core import Poses
+from vitreous.io import (
+    StarTable,
+    read_relion_particles,
+    read_star,
+    write_pose_table,
+    write_relion5_particles,
+    write_star,
+)
+from vitreous.picking import dog
+from vitreous.workflows.pick import PickRequest, PickSettings
+
+SPACING, SHAPE = 20.0, (24, 40, 44)
+CENTRES = np.array([(240, 200, 300), (240, 600, 200), (200, 420, 660)], float)  # zyx, Å
+
+
+def particles_in(shape=SHAPE, spacing=SPACING):
+    """Three dark balls of 290 Å in noise."""
+    grid = np.stack(np.meshgrid(*[np.arange(n) * spacing for n in shape], indexing="ij"), -1)
+    volume = np.random.default_rng(0).normal(size=shape, scale=0.5)
+    for centre in CENTRES:
+        volume -= np.linalg.norm(grid - centre, axis=-1) < 145
+    return volume.astype(np.float32)
+
+
+@pytest.fixture
+def seen(tmp_path):
+    """A tomogram whose name is all digits, and its true positions as a table."""
+    poses = Poses(np.tile(np.eye(3), (3, 1, 1)), CENTRES, ("ball",) * 3)
+    write_pose_table(tmp_path / "truth.csv", poses)
+    return vitreous.write_volume(tmp_path / "0042.mrc", vitreous.Volume(particles_in(), SPACING))
+
+
+def files(folder):
+    return {p.relative_to(folder): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
+
+
+def check_refused(run, folder, *words):
+    before = files(folder)
+    code, out, err = run(*words)
+    assert (code, out) == (2, ""), err
+    assert err.startswith("vitreous: ")
+    assert err.count("\n") == 1
+    assert files(folder) == before
+    return err
+
+
+def test_picks_are_where_the_particles_are(run, seen, tmp_path):
+    output = tmp_path / "picks.star"
+    code, out, err = run("pick", seen, "-o", output, "--json")
+    assert code == 0, err
+    facts = json.loads(out)
+    assert facts["picks"] == 3
+    assert facts["diameter_angstrom"] == pytest.approx(290.4, abs=0.1)
+    assert "GB of memory" in err
+    particles = read_relion_particles(output)
+    (name,) = particles.poses
+    assert name == "0042"
+    gaps = np.linalg.norm(particles.poses[name].positions_angstrom[:, None] - CENTRES, axis=-1)
+    assert (gaps.min(axis=0) < 15).all()  # less than a voxel
+    assert (np.diff(particles.scores[name]) <= 0).all()
+    for columns in ("rlnCenteredCoordinateXAngst", "rlnAutopickFigureOfMerit", "rlnTomoName"):
+        assert columns in read_star(output)["particles"]
+    page = (tmp_path / "picks.run" / "report.html").read_text(encoding="utf-8")
+    assert "Histogram of scores" in page
+    assert "3 picks" in page
+    record = json.loads((tmp_path / "picks.run" / "run.json").read_text())
+    assert (record["kind"], record["status"]) == ("pick", "done")
+    code, out, _ = run("evaluate", "pick", output, tmp_path / "truth.csv", "--json")
+    scores = json.loads(out)
+    assert (scores["precision"], scores["recall"], scores["f1"], scores["average_precision"]) == (1, 1, 1, 1)
+
+
+def test_nothing_is_overwritten_unasked(run, seen, tmp_path):
+    words = ("pick", seen, "-o", tmp_path / "picks.star", "-q")
+    assert run(*words)[0] == 0
+    assert "exists" in check_refused(run, tmp_path, *words)
+    assert "another run" in check_refused(run, tmp_path, *words, "--threshold", "5")
+    code, _, err = run(*words, "--overwrite")
+    assert (code, err) == (0, "")
+
+
+def test_options_act(run, seen, tmp_path):
+    def picked(*options):
+        code, out, err = run("pick", seen, "-o", tmp_path / "a.star", "--overwrite", "--json", *options)
+        assert code == 0, err
+        return json.loads(out), err
+
+    assert picked("--count", "1")[0]["picks"] == 1
+    assert "raise --count" in picked("--count", "1")[1]
+    assert picked("--diameter", "350")[0]["settings"]["min_distance_angstrom"] == pytest.approx(
+        289.2, abs=0.1
+    )
+    assert "leave out --invert" in picked("--invert")[1]
+    mask = np.zeros(SHAPE, np.float32)
+    mask[:, :, 22:] = 1
+    vitreous.write_volume(tmp_path / "mask.mrc", vitreous.Volume(mask, SPACING))
+    assert picked("--mask", tmp_path / "mask.mrc")[0]["picks"] == 1
+
+
+def test_an_empty_result_is_an_empty_file_with_a_warning(run, seen, tmp_path):
+    output = tmp_path / "none.star"
+    code, out, err = run("pick", seen, "-o", output, "--threshold", "1000", "--json")
+    assert code == 0
+    assert json.loads(out)["picks"] == 0
+    assert "the file of picks is empty" in err
+    assert len(read_star(output)["particles"]) == 0
+    code, out, _ = run("evaluate", "pick", output, tmp_path / "truth.csv", "--json")
+    assert code == 0
+    assert json.loads(out) | {"precision": 0.0, "recall": 0.0, "f1": 0.0, "truth": 3} == json.loads(out)
+
+
+def volumes(name):
+    data = particles_in()
+    if name == "constant":
+        data[:] = 3
+    if name == "nan":
+        data[:] = np.nan
+    if name == "tiny":
+        data = data[:4, :4, :4]
+    spacing = {"unknown": None, "one": 1.0, "uneven": (20.0, 20.0, 40.0)}.get(name, SPACING)
+    return vitreous.Volume(data, spacing)
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("unknown", "--voxel-size"),
+        ("one", "--voxel-size"),
+        ("uneven", "differs between axes"),
+        ("constant", "all its voxels are equal"),
+        ("nan", "no finite voxel"),
+        ("tiny", "shorter than a particle"),
+    ],
+)
+def test_bad_tomograms_are_refused_in_one_line(run, tmp_path, name, words):
+    file = vitreous.write_volume(tmp_path / "bad.mrc", volumes(name))
+    assert words in check_refused(run, tmp_path, "pick", file, "-o", tmp_path / "o.star")
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (["--method", "labels"], "unknown"),
+        (["--diameter", "0"], "--diameter"),
+        (["--diameter", "20"], "too small for voxels"),
+        (["--min-distance", "inf"], "--min-distance"),
+        (["--max-memory", "1MB"], "--max-memory"),
+        (["--mask", "mask.mrc"], "differs from"),
+    ],
+)
+def test_bad_options_are_refused_in_one_line(run, seen, tmp_path, monkeypatch, options, words):
+    monkeypatch.chdir(tmp_path)
+    vitreous.write_volume("mask.mrc", vitreous.Volume(np.ones((4, 4, 4), np.float32), SPACING))
+    assert words in check_refused(run, tmp_path, "pick", seen, "-o", tmp_path / "o.star", *options)
+
+
+def test_the_output_must_be_a_star_file(run, seen, tmp_path):
+    assert ".star" in check_refused(run, tmp_path, "pick", seen, "-o", tmp_path / "picks.mrc")
+
+
+def test_a_stopped_run_is_resumed_with_the_same_bytes(run, seen, tmp_path, monkeypatch):
+    run("pick", seen, "-o", tmp_path / "whole.star", "-q")
+    difference = dog.difference_of_gaussians
+
+    def stopped(*arguments, progress, **more):
+        monkeypatch.setattr(dog, "difference_of_gaussians", difference)
+        monkeypatch.setattr(progress, "stop_wanted", True)
+        return difference(*arguments, progress=progress, **more)
+
+    monkeypatch.setattr(dog, "difference_of_gaussians", stopped)
+    code, _, err = run("pick", seen, "-o", tmp_path / "picks.star", "-q")
+    assert code == 130
+    assert "vitreous resume" in err
+    assert not (tmp_path / "picks.star").exists()
+    assert run("resume", tmp_path / "picks.run", "-q")[0] == 0
+    assert (tmp_path / "picks.star").read_bytes() == (tmp_path / "whole.star").read_bytes()
+    assert "already done" in check_refused(run, tmp_path, "resume", tmp_path / "picks.run")
+
+
+def test_report_is_written_again_from_the_files(run, seen, tmp_path):
+    run("pick", seen, "-o", tmp_path / "picks.star", "-q")
+    page = tmp_path / "picks.run" / "report.html"
+    before = page.read_bytes()
+    page.unlink()
+    assert run("report", tmp_path / "picks.run")[0] == 0
+    assert len(page.read_bytes()) == pytest.approx(len(before), rel=0.01)
+    (tmp_path / "picks.star").write_text("changed")
+    assert "changed" in run("report", tmp_path / "picks.run")[2]
+
+
+def test_the_command_repeats_the_request(tmp_path):
+    settings = PickSettings("dog", 200.0, 150.0, 20, 3.5, True, "2GB")
+    request = PickRequest(tmp_path / "a b.mrc", tmp_path / "o.star", tmp_path / "o.run", settings)
+    assert PickRequest.from_json(json.loads(json.dumps(request.to_json()))) == request
+    for words in (
+        "'",
+        "--diameter 200.0",
+        "--min-distance 150.0",
+        "--count 20",
+        "--threshold 3.5",
+        "--invert",
+    ):
+        assert words in request.command()
+
+
+def relion(path, positions, name="t", **more):
+    poses = Poses(np.tile(np.eye(3), (len(positions), 1, 1)), positions, ("ball",) * len(positions))
+    return write_relion5_particles(
+        path, poses, tomogram_name=name, shape=SHAPE, voxel_spacing_angstrom=SPACING, **more
+    )
+
+
+def test_evaluation_by_structure_distance_and_matching(run, tmp_path):
+    truth = np.vstack([CENTRES, [(100.0, 100, 100)]])
+    poses = Poses(np.tile(np.eye(3), (4, 1, 1)), truth, ("ball", "ball", "ball", "gold"))
+    write_pose_table(tmp_path / "truth.csv", poses)
+    picks = np.vstack([CENTRES + np.array([0, 0, 70]), CENTRES[:1] - np.array([0, 0, 70])])
+    relion(tmp_path / "picks.star", picks)
+
+    def scores(*options):
+        code, out, err = run(
+            "evaluate", "pick", tmp_path / "picks.star", tmp_path / "truth.csv", "--json", *options
+        )
+        assert code == 0, err
+        return json.loads(out)
+
+    found = scores()
+    assert (found["precision"], found["recall"]) == (0.75, 0.75)
+    assert "average_precision" not in found  # these picks have no scores
+    assert found["mean_distance_angstrom"] == pytest.approx(70.0, abs=0.01)
+    assert scores("--structure", "ball")["recall"] == 1.0
+    assert scores("--matching", "any")["precision"] == 1.0
+    assert scores("--distance", "60")["f1"] == 0.0
+    files = (tmp_path / "picks.star", tmp_path / "truth.csv")
+    for options, words in (
+        (["--structure", "actin"], "holds no particle called actin"),
+        (["--distance", "0"], "--distance"),
+        (["--matching", "best"], "--matching"),
+    ):
+        assert words in check_refused(run, tmp_path, "evaluate", "pick", *files, *options)
+
+
+def test_several_tomograms_are_joined_by_name(run, tmp_path):
+    def joined(path, parts):
+        tables = [read_star(relion(tmp_path / f"{path}-{n}.star", p, n)) for n, p in parts.items()]
+        merged = {
+            block: StarTable(
+                {c: sum((t[block].columns[c] for t in tables), ()) for c in tables[0][block].columns}
+            )
+            for block in ("particles", "tomograms")
+        }
+        return write_star(tmp_path / path, merged)
+
+    truth = joined("truth.star", {"001": CENTRES, "002": CENTRES[:2], "003": CENTRES[:1]})
+    picks = joined("picks.star", {"002": CENTRES[:2], "001": CENTRES[2:]})
+    code, out, err = run("evaluate", "pick", picks, truth, "--json")
+    assert code == 0, err
+    found = json.loads(out)
+    assert (found["picks"], found["truth"], found["hits"]) == (3, 6, 3)
+    other = joined("other.star", {"001": CENTRES, "009": CENTRES})
+    assert "009" in check_refused(run, tmp_path, "evaluate", "pick", other, truth)
+
+
+def test_a_simulated_folder_and_shrec_layout_are_truth(run, tmp_path):
+    spec = """
+version = 1
+[box]
+shape = [24, 40, 40]
+voxel_spacing_angstrom = 20.0
+[[particles]]
+structure = "phantom:ribosome"
+count = 2
+[tilts]
+step_deg = 30.0
+[imaging]
+snr = 10.0
+"""
+    (tmp_path / "s.toml").write_text(spec)
+    found = []
+    for layout, volume in (("vitreous", "tomogram"), ("shrec21", "reconstruction")):
+        folder = tmp_path / layout
+        assert run("simulate", tmp_path / "s.toml", "-o", folder, "--layout", layout, "-q")[0] == 0
+        place = next(p for p in folder.iterdir() if p.is_dir())
+        picks = tmp_path / f"{layout}.star"
+        assert run("pick", place / f"{volume}.mrc", "-o", picks, "-q")[0] == 0
+        truths = [place, place / ("poses.csv" if layout == "vitreous" else "particle_locations.txt")]
+        for truth in truths:
+            code, out, err = run("evaluate", "pick", picks, truth, "--json")
+            assert code == 0, err
+            found.append(json.loads(out))
+    assert all(one["truth"] == 2 for one in found)
+    assert len({(one["hits"], one["picks"]) for one in found}) == 1
+    assert found[0]["recall"] >= 0.5
