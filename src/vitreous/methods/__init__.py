@@ -11,7 +11,9 @@ from vitreous.methods.classical import (
     Median,
     NonLocalMeans,
 )
+from vitreous.methods.dual import Dual, DualConfig
 from vitreous.methods.method import (
+    BlendedMethod,
     ClassicalMethod,
     LearnedConfig,
     LearnedMethod,
@@ -54,7 +56,8 @@ LEARNED: dict[
         | type[Nmsg]
         | type[DnCnn]
         | type[FfdNet]
-        | type[VNet],
+        | type[VNet]
+        | type[Dual],
         type[LearnedConfig],
     ],
 ] = {
@@ -67,13 +70,17 @@ LEARNED: dict[
     "dncnn": (DnCnn, DnCnnConfig),
     "ffdnet": (FfdNet, FfdNetConfig),
     "vnet": (VNet, VNetConfig),
+    "dual": (Dual, DualConfig),
 }
 
 __all__ = [
     "CLASSICAL",
     "LEARNED",
+    "BlendedMethod",
     "BlindSpot",
     "ClassicalMethod",
+    "Dual",
+    "DualConfig",
     "LearnedConfig",
     "LearnedMethod",
     "Noise2Noise",
