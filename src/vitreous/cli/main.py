@@ -12,7 +12,7 @@ from typing import Annotated, Any, NoReturn
 import typer
 
 import vitreous
-from vitreous.cli import denoise, look, reconstruct, resume, simulate
+from vitreous.cli import denoise, dual, look, reconstruct, resume, simulate
 from vitreous.core.errors import InputError, Interrupted, VitreousError
 
 # Writing that fails late: the outputs are checked before, but a disk can fill up while a run is on.
@@ -39,6 +39,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 denoise.register(app)
+dual.register(app)
 look.register(app)
 reconstruct.register(app)
 simulate.register(app)

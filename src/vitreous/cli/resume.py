@@ -9,6 +9,7 @@ import typer
 
 from vitreous.cli.console import ConsoleProgress, print_result
 from vitreous.cli.denoise import Json, Quiet, show
+from vitreous.cli.dual import show_trained
 from vitreous.cli.simulate import show_simulated
 
 
@@ -37,6 +38,10 @@ def resume_command(
 
             facts = resume_subtomograms(run_dir, progress)
             print_result(facts, [f"subtomograms: {facts['output']} ({facts['count']})"], as_json=json)
+        elif kind == "dual-train":
+            from vitreous.workflows.dual import resume_dual
+
+            show_trained(resume_dual(run_dir, progress), as_json=json)
         else:
             from vitreous.workflows.denoise_files import resume
 

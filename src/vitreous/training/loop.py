@@ -173,9 +173,10 @@ def train(
             store.save(network, optimizer, state)
             saved = time.monotonic()
     network.eval()
-    return TrainingRecord(
-        state.losses, time.monotonic() - begun, rollbacks, state.validation, state.monitored
-    )
+    if state.monitored and not state.monitored[-1][1]["healthy"]:
+        progress.warn("the training ended with something wrong: see the figures in its record")
+    seconds = time.monotonic() - begun
+    return TrainingRecord(state.losses, seconds, rollbacks, state.validation, state.monitored)
 
 
 def new_optimizer(network: nn.Module, settings: TrainingSettings) -> torch.optim.Optimizer:

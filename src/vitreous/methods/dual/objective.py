@@ -136,7 +136,10 @@ class DualObjective:
             "divergence": config.divergence,
             "feature_matching": config.feature_matching,
         }
-        return {name: weights[name] * value for name, value in losses.items()}
+        terms = dict(losses)
+        if config.bounded_divergence:
+            terms["divergence"] = terms["divergence"].clamp_min(0).log1p()
+        return {name: weights[name] * value for name, value in terms.items()}
 
     def judges_loss(self, played: Round) -> Tensor:
         """Dual eqs 6 and 7."""

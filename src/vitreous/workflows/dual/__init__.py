@@ -1,0 +1,14 @@
+"""DUAL on files: train on two unpaired domains, simulate from grand models, convert between domains."""
+
+from vitreous.workflows.dual.request import DualSimulateRequest, DualTrainRequest
+from vitreous.workflows.dual.simulate import convert_dual, simulate_dual
+from vitreous.workflows.dual.train import resume_dual, train_dual
+
+__all__ = [
+    "DualSimulateRequest",
+    "DualTrainRequest",
+    "convert_dual",
+    "resume_dual",
+    "simulate_dual",
+    "train_dual",
+]
