@@ -101,7 +101,7 @@ def test_the_papers_configuration():
     training = paper.training_settings(0, CPU, "float32")
     rates = (training.learning_rate, training.betas, training.weight_decay, training.schedule)
     assert rates == (1e-4, (0.9, 0.999), 1e-6, "constant")
-    assert paper.through_denoiser
+    assert paper.joint_cycles
     assert not paper.noise_prior
 
 
@@ -120,14 +120,36 @@ def test_each_phase_moves_its_own_networks():
     assert int(one.network.filled) == 2  # the batch's codes are in the queue
 
 
-def test_the_reconstruction_of_tomograms_trains_the_denoiser_only_if_asked():
-    for through in (False, True):
-        one = objective(through_denoiser=through, adversarial=0, reconstruction=1)
-        generator = torch.Generator().manual_seed(0)
-        patches = one._drawn(one.noisy, generator), one._drawn(one.clean, generator)
-        loss = one.generator_losses(one._played(*patches, generator))["noisy_reconstruction"]
-        gradients = torch.autograd.grad(loss, list(one.network.denoiser.parameters()), allow_unused=True)
-        assert all((g is not None) == through for g in gradients)
+@pytest.mark.parametrize("joint", [False, True])
+@pytest.mark.parametrize(
+    ("term", "own", "other"),
+    [
+        ("noisy_reconstruction", "structural", "denoiser"),
+        ("clean_reconstruction", "denoiser", "structural"),
+    ],
+)
+def test_a_reconstruction_trains_the_other_translator_only_if_asked(joint, term, own, other):
+    one = objective(joint_cycles=joint)
+    generator = torch.Generator().manual_seed(0)
+    patches = one._drawn(one.noisy, generator), one._drawn(one.clean, generator)
+    loss = one.generator_losses(one._played(*patches, generator))[term]
+    for part, trained in ((own, True), (other, joint)):
+        parameters = list(getattr(one.network, part).parameters())
+        gradients = torch.autograd.grad(loss, parameters, allow_unused=True, retain_graph=True)
+        assert all((g is not None) == trained for g in gradients)
+
+
+def test_signal_is_only_where_the_noise_prior_has_power():
+    network = DualNetworks(DualConfig(**TINY))
+    power = torch.ones(16, 16, 16)
+    power[:, :, 4:13] = 0
+    network.noise_power.copy_(power)
+    density = torch.randn(2, 1, 16, 16, 16, generator=torch.Generator().manual_seed(0))
+    seen = torch.fft.fftn(network.seen(density).detach(), dim=(2, 3, 4), norm="ortho").abs()
+    assert seen[..., 4:13].max() < 1e-4
+    assert seen[..., :4].mean() > 0.3
+    network.noise_power.zero_()
+    assert torch.isfinite(network.seen(density)).all()
 
 
 def test_patches_of_tomograms_stay_as_they_lie():

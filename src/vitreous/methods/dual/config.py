@@ -29,10 +29,12 @@ class DualConfig(LearnedConfig):
     noise_prior
         The noise is added after Gs, not before it, as a detector does; its masks are standardized, and
         the spectrum that the noise model estimates from the tomograms gives them strength and shape. Gs
-        then has to learn what the microscope does to the specimen, and no noise.
-    through_denoiser
-        Whether the reconstruction of tomograms trains the denoiser too, as published. At low
-        signal-to-noise ratio it then learns to hand noise on, which Gs gives back.
+        then has to learn what the microscope does to the specimen, and no noise; where the noise has no
+        power, such as in the missing wedge, Gs has none either.
+    joint_cycles
+        Whether both reconstructions train both translators, as published. At low signal-to-noise ratio
+        the denoiser then learns to hand noise on, which Gs gives back, and Gs to make the signal so strong
+        that it is easily denoised: 1.6 times too strong in a trial.
     reconstruction, adversarial, divergence, feature_matching
         Weights λ1, λ2, λ3 of dual eq. 3, and of feature matching.
     bounded_divergence
@@ -59,7 +61,7 @@ class DualConfig(LearnedConfig):
     judge_width: PositiveInt = 8
     spectral: bool = False
     noise_prior: bool = True
-    through_denoiser: bool = False
+    joint_cycles: bool = False
     reconstruction: NonNegativeFloat = 1.0
     adversarial: NonNegativeFloat = 1.0
     divergence: NonNegativeFloat = 0.1
@@ -88,7 +90,7 @@ class DualConfig(LearnedConfig):
             norm=True,
             judge_width=32,
             noise_prior=False,
-            through_denoiser=True,
+            joint_cycles=True,
             bounded_divergence=False,
         )
 

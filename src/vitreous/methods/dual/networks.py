@@ -7,11 +7,13 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from vitreous.fourier import interpolate_spectrum
+from vitreous.fourier import frequency_radius, interpolate_spectrum
 from vitreous.methods.dual.config import DualConfig
 from vitreous.networks import DomainDiscriminator, NoiseDecoder, NoiseEncoder, UNet3d, initialize_orthogonally
 
 SMALL_CHANGE = 0.1  # of a density by Gs before it has learned anything
+FAINT = 0.01  # of the mean power of the noise: where there is less, nothing was measured
+LOWEST = 0.05  # cycles/voxel
 EVEN = 1e-6  # variance of a mask below which it is not divided by its deviation
 
 
@@ -85,10 +87,14 @@ class DualNetworks(nn.Module):
         """Masks (batch, 1, z, y, x) with the spectrum of the prior; as they are without one."""
         if not self.prior:
             return masks
+        return self.filtered(masks, self.amplitude(masks.shape[-3:]))
+
+    @staticmethod
+    def filtered(volumes: Tensor, transfer: Tensor) -> Tensor:
+        """Volumes (batch, 1, z, y, x) times a function on their `rfftn` grid."""
         axes = (-3, -2, -1)
-        amplitude = self.amplitude(masks.shape[-3:]).to(masks.device)
-        transform = torch.fft.rfftn(masks.float(), dim=axes) * amplitude
-        result: Tensor = torch.fft.irfftn(transform, s=masks.shape[-3:], dim=axes)
+        transform = torch.fft.rfftn(volumes.float(), dim=axes) * transfer.to(volumes.device)
+        result: Tensor = torch.fft.irfftn(transform, s=volumes.shape[-3:], dim=axes)
         return result
 
     def amplitude(self, shape: Sequence[int]) -> Tensor:
@@ -107,7 +113,19 @@ class DualNetworks(nn.Module):
     def seen(self, density: Tensor) -> Tensor:
         """Gs: what the microscope makes of a density; with a prior what it changes of it."""
         out: Tensor = self.structural(density)
-        return self.signal_level * (density + out) if self.prior else out
+        if not self.prior:
+            return out
+        return self.filtered(self.signal_level * (density + out), self.measured(density.shape[-3:]))
+
+    def measured(self, shape: Sequence[int]) -> Tensor:
+        """Where a signal can be, on the `rfftn` grid of a shape: 1 where the prior has power, 0 where not.
+
+        At the lowest frequencies, where a ramp leaves the noise little power, it is 1 too.
+        """
+        power = self.amplitude(shape).square()
+        share = power / (power + FAINT * power.mean()).clamp_min(1e-12)
+        low = frequency_radius(shape, half=True) < LOWEST
+        return torch.where(low.to(share.device), 1.0, share)
 
     @property
     def generators(self) -> list[nn.Parameter]:
