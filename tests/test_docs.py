@@ -31,6 +31,7 @@ def test_options_of_the_readme_exist():
     text = (ROOT / "README.md").read_text(encoding="utf-8")
     runner = CliRunner(env={"COLUMNS": "200", "TERM": "dumb"})
     commands = (["denoise"], ["simulate", "tomograms"], ["simulate", "subtomograms"], ["reconstruct"])
+    commands += tuple(["dual", name] for name in ("train", "simulate", "convert"))
     told = "".join(runner.invoke(app, [*words, "--help"]).output for words in commands)
     options = set(re.findall(r"`(--[a-z-]+)", text)) - {"--help"}
     assert {"--shared-model", "--mask"} <= options

@@ -16,6 +16,7 @@ from vitreous.workflows.dual import (
     DualTrainRequest,
     convert_dual,
     resume_dual,
+    resume_dual_simulation,
     simulate_dual,
     train_dual,
 )
@@ -223,6 +224,19 @@ def test_the_clean_domain_is_turned_where_protein_is_dark():
     bad = Volume(np.full((20, 20, 20), np.nan, np.float32), 10.0)
     with pytest.raises(InputError, match="box: it holds no finite voxel"):
         domain_volume(bad, 10.0, 16, turned=False, name="box")
+
+
+def test_a_stopped_simulation_is_gone_on_with(data, model):
+    asked = DualSimulateRequest((data / "sim/tomogram_000",), model, data / "out", 2, 7)
+    with pytest.raises(Interrupted, match="out"):
+        simulate_dual(asked, Stopping(100))
+    assert len(resume_dual_simulation(data / "out", SilentProgress())["tomograms"]) == 2
+    simulate(data, output=data / "whole")
+    for name in ("tomogram_000_000", "tomogram_000_001"):
+        voxels = [open_volume(data / f / name / "tomogram.mrc").data for f in ("out", "whole")]
+        np.testing.assert_array_equal(*voxels)
+    with pytest.raises(InputError, match="already done"):
+        resume_dual_simulation(data / "out", SilentProgress())
 
 
 def simulate(data, **changes):

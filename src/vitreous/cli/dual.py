@@ -111,7 +111,7 @@ def simulate_command(
     )
     with progress.active():
         facts = simulate_dual(request, progress)
-    print_result(facts, [f"simulated: {folder}" for folder in facts["tomograms"]], as_json=json)
+    show_simulated(facts, as_json=json)
 
 
 @app.command("convert")
@@ -146,6 +146,11 @@ def convert_command(
             overwrite=overwrite,
         )
     print_result(facts, [f"converted: {facts['output']}"], as_json=json)
+
+
+def show_simulated(facts: dict[str, Any], *, as_json: bool) -> None:
+    """Print where simulated tomograms are."""
+    print_result(facts, [f"simulated: {folder}" for folder in facts["tomograms"]], as_json=as_json)
 
 
 def show_trained(facts: dict[str, Any], *, as_json: bool) -> None:

@@ -7,9 +7,9 @@ from typing import Annotated
 
 import typer
 
+from vitreous.cli import dual
 from vitreous.cli.console import ConsoleProgress, print_result
 from vitreous.cli.denoise import Json, Quiet, show
-from vitreous.cli.dual import show_trained
 from vitreous.cli.simulate import show_simulated
 
 
@@ -41,7 +41,11 @@ def resume_command(
         elif kind == "dual-train":
             from vitreous.workflows.dual import resume_dual
 
-            show_trained(resume_dual(run_dir, progress), as_json=json)
+            dual.show_trained(resume_dual(run_dir, progress), as_json=json)
+        elif kind == "dual-simulate":
+            from vitreous.workflows.dual import resume_dual_simulation
+
+            dual.show_simulated(resume_dual_simulation(run_dir, progress), as_json=json)
         else:
             from vitreous.workflows.denoise_files import resume
 

@@ -50,9 +50,9 @@ class DualConfig(LearnedConfig):
         Of what the networks see; fixed by the training.
     """
 
-    steps: PositiveInt | None = 1000
+    steps: PositiveInt | None = 600
     learning_rate: PositiveFloat = 1e-3
-    batch: PositiveInt = 4
+    batch: PositiveInt = 2
     patch_side: PositiveInt = Field(32, multiple_of=8)
     width: PositiveInt = 8
     levels: NonNegativeInt = Field(2, le=3)

@@ -10,7 +10,7 @@ import torch
 
 from vitreous.core import InputError, Volume, VoxelStatistics, measure_voxels
 from vitreous.inference import MemoryPlan, available_memory, parse_memory, plan_tiles
-from vitreous.methods import CLASSICAL, LEARNED, ClassicalMethod, Dual, Supervised
+from vitreous.methods import CLASSICAL, LEARNED, BlendedMethod, ClassicalMethod, Dual, Supervised
 from vitreous.methods.supervised.pairs import check_spacing
 from vitreous.training import TrainingVolume
 from vitreous.workflows.denoise.config import check_config, check_optics, chosen_filter, method_of_file
@@ -160,13 +160,14 @@ def plan_memory(model: TrainedModel, source: Source, settings: DenoiseSettings) 
     """Tile size and peak memory for the prediction."""
     device = model.compute.device
     network: Any = model.network
+    calibrated = 4 * source.volume.data.size if isinstance(model.method, BlendedMethod) else 0
     return plan_tiles(
         source.volume.shape,
         bytes_per_voxel=model.method.bytes_per_voxel,
         margin=network.receptive_radius,
         stride=network.stride,
         limit_bytes=memory_limit(device, settings),
-        input_bytes=source.volume.data.nbytes,
+        input_bytes=source.volume.data.nbytes + calibrated,
         host=device.type != "cuda",
         tile=model.method.tile,
     )

@@ -130,6 +130,25 @@ class DualSimulateRequest:
             "voxel_size_angstrom": self.voxel_size_angstrom,
         }
 
+    @classmethod
+    def from_json(cls, facts: Mapping[str, Any], output: Path, count: int) -> DualSimulateRequest:
+        """Inverse of `to_json`.
+
+        Raises
+        ------
+        LookupError, TypeError
+            If something is missing or of another kind.
+        """
+        inputs, spacing = facts["inputs"], facts["voxel_size_angstrom"]
+        return cls(
+            tuple(Path(path) for path in inputs),
+            Path(facts["model"]),
+            output,
+            count,
+            int(facts["seed"]),
+            voxel_size_angstrom=spacing,
+        )
+
     def command(self) -> str:
         """The command line that repeats the run."""
         words = ["vitreous", "dual", "simulate", *map(str, self.inputs), "--model", str(self.model)]

@@ -70,7 +70,8 @@ def simulate_dual(request: DualSimulateRequest, progress: Progress) -> dict[str,
     with run.locked():
         if request.overwrite:
             clear(request.output)
-        facts = run.begin(KIND, request.to_json(), inputs_sha256=digests, command=request.command())
+        told = {"inputs_sha256": digests, "count": request.count, "command": request.command()}
+        facts = run.begin(KIND, request.to_json(), **told)
         try:
             for number, place in enumerate(places, 1):
                 if place[2].exists():
@@ -82,9 +83,30 @@ def simulate_dual(request: DualSimulateRequest, progress: Progress) -> dict[str,
                 make_folder(request, model, place, progress)
         except Interrupted:
             run.write({**facts, "status": "interrupted"})
-            raise Interrupted from None
+            raise Interrupted(run.path) from None
         run.write({**facts, "status": "done", "tomograms": [p[2].name for p in places]})
     return {"output": str(request.output), "tomograms": [str(place[2]) for place in places]}
+
+
+def resume_dual_simulation(run_dir: Path, progress: Progress) -> dict[str, Any]:
+    """Go on with a stopped simulation from its folder alone.
+
+    Raises
+    ------
+    InputError
+        If it is finished, no run of this kind, or a file is not what it was.
+    """
+    run = RunDirectory(run_dir.absolute())
+    facts = run.read()
+    if facts["kind"] != KIND:
+        raise InputError(f"holds a run of kind {facts['kind']}", path=run.path)
+    if facts["status"] == "done":
+        raise InputError("the run is already done", path=run.path)
+    try:
+        request = DualSimulateRequest.from_json(facts["request"], run.path, int(facts["count"]))
+    except (LookupError, TypeError, ValueError) as error:
+        raise InputError("run.json is damaged", path=run.path, remedy="start the run again") from error
+    return simulate_dual(request, progress)
 
 
 def places_of(request: DualSimulateRequest, files: list[Path]) -> list[Place]:
