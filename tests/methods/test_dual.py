@@ -101,7 +101,7 @@ def test_the_papers_configuration():
     training = paper.training_settings(0, CPU, "float32")
     rates = (training.learning_rate, training.betas, training.weight_decay, training.schedule)
     assert rates == (1e-4, (0.9, 0.999), 1e-6, "constant")
-    assert paper.joint_cycles
+    assert paper.through_denoiser
     assert not paper.noise_prior
 
 
@@ -120,23 +120,22 @@ def test_each_phase_moves_its_own_networks():
     assert int(one.network.filled) == 2  # the batch's codes are in the queue
 
 
-@pytest.mark.parametrize("joint", [False, True])
-@pytest.mark.parametrize(
-    ("term", "own", "other"),
-    [
-        ("noisy_reconstruction", "structural", "denoiser"),
-        ("clean_reconstruction", "denoiser", "structural"),
-    ],
-)
-def test_a_reconstruction_trains_the_other_translator_only_if_asked(joint, term, own, other):
-    one = objective(joint_cycles=joint)
+@pytest.mark.parametrize("through", [False, True])
+def test_the_reconstruction_of_tomograms_trains_the_denoiser_only_if_asked(through):
+    one = objective(through_denoiser=through)
     generator = torch.Generator().manual_seed(0)
     patches = one._drawn(one.noisy, generator), one._drawn(one.clean, generator)
-    loss = one.generator_losses(one._played(*patches, generator))[term]
-    for part, trained in ((own, True), (other, joint)):
+    losses = one.generator_losses(one._played(*patches, generator))
+    trained = {
+        ("noisy_reconstruction", "structural"): True,
+        ("noisy_reconstruction", "denoiser"): through,
+        ("clean_reconstruction", "structural"): True,
+        ("clean_reconstruction", "denoiser"): True,
+    }
+    for (term, part), wanted in trained.items():
         parameters = list(getattr(one.network, part).parameters())
-        gradients = torch.autograd.grad(loss, parameters, allow_unused=True, retain_graph=True)
-        assert all((g is not None) == trained for g in gradients)
+        gradients = torch.autograd.grad(losses[term], parameters, allow_unused=True, retain_graph=True)
+        assert all((g is not None) == wanted for g in gradients)
 
 
 def test_signal_is_only_where_the_noise_prior_has_power():

@@ -159,15 +159,14 @@ class DualObjective:
         real_clean = batch_of([p.values for p in clean], self.device)
         fake_noisy = self._simulated(real_clean, generator)
         fake_clean, codes = network.denoiser(real_noisy), network.encoder(real_noisy)
-        joint = self.config.joint_cycles
-        density, tomogram = (x if joint else x.detach() for x in (fake_clean, fake_noisy))
+        density = fake_clean if self.config.through_denoiser else fake_clean.detach()
         return Round(
             real_noisy,
             real_clean,
             fake_noisy,
             fake_clean,
             network.tomogram(density, network.mask_of(codes)),
-            network.denoiser(tomogram),
+            network.denoiser(fake_noisy),
             codes,
         )
 
