@@ -190,7 +190,7 @@ def padded_sides(side: int, factor: float) -> tuple[int, int]:
     Examples
     --------
     >>> padded_sides(100, 1.368)
-    (124, 170)
+    (120, 164)
     """
     best = (side + 16 + side % 2, 0)
     least = np.inf
