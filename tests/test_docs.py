@@ -37,6 +37,7 @@ def test_options_of_the_readme_exist():
         ["simulate", "subtomograms"],
         ["reconstruct"],
         ["pick"],
+        *(["dual", name] for name in ("train", "simulate", "convert")),
     )
     told = "".join(runner.invoke(app, [*words, "--help"]).output for words in commands)
     options = set(re.findall(r"`(--[a-z-]+)", text)) - {"--help"}

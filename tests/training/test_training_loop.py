@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from vitreous.core import InputError, Interrupted, SilentProgress, TrainingDiverged
-from vitreous.training import CheckpointStore, TrainingSettings, load_model, loop, save_model, train
+from vitreous.training import CheckpointStore, Phase, TrainingSettings, load_model, loop, save_model, train
 
 SETTINGS = TrainingSettings(steps=40, learning_rate=0.05, seed=3, device=torch.device("cpu"))
 
@@ -258,3 +258,80 @@ def test_a_damaged_model_is_one_line(tmp_path, damage):
         load_model(tmp_path)
     assert str(tmp_path) in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+class Rivals:
+    """Two numbers in turn: the first runs from the second, which follows it."""
+
+    def __init__(self):
+        self.network = nn.ParameterList([nn.Parameter(torch.tensor(v)) for v in (0.5, -0.3)])
+
+    def phases(self, generator):
+        first, second = self.network
+        yield Phase(-((first - second) ** 2) + first**4, [first], "here")
+        yield Phase((first - second) ** 2, [second], "there")
+
+
+def test_phases_are_separate_optimizers_that_see_each_others_steps():
+    rivals, settings = Rivals(), TrainingSettings(12, 0.05, 0, torch.device("cpu"), schedule="constant")
+    record = train(rivals, settings, Listener())
+    a, b = (nn.Parameter(torch.tensor(v)) for v in (0.5, -0.3))
+    optimizers = [torch.optim.Adam([p], 0.05) for p in (a, b)]
+    losses = []
+    for step in range(12):
+        for turn, (p, optimizer) in enumerate(zip((a, b), optimizers, strict=True)):
+            optimizer.param_groups[0]["lr"] = 0.05 * min(1, (step + 1) / 20)
+            loss = (a - b) ** 2 if turn else -((a - b) ** 2) + a**4
+            (p.grad,) = torch.autograd.grad(loss, p)
+            nn.utils.clip_grad_norm_([p], 1.0)
+            optimizer.step()
+            losses += [] if turn else [float(loss.detach())]
+    assert torch.equal(torch.stack(list(rivals.network)), torch.stack([a, b]))
+    assert record.losses == tuple(losses)
+
+
+@pytest.mark.parametrize("stop", [1, 7, 12, 33])
+def test_phases_are_resumed_bit_for_bit(tmp_path, stop):
+    whole, first, resumed = Rivals(), Rivals(), Rivals()
+    train(whole, SETTINGS, Listener())
+    with pytest.raises(Interrupted):
+        train(first, SETTINGS, Listener(stop_after=stop), CheckpointStore(tmp_path))
+    train(resumed, SETTINGS, Listener(), CheckpointStore(tmp_path))
+    assert torch.equal(torch.stack(list(resumed.network)), torch.stack(list(whole.network)))
+
+
+class Watched(Line):
+    """Something is wrong at the looks named; the first two looks are at steps 2 and 4."""
+
+    def __init__(self, wrong):
+        super().__init__()
+        self.wrong, self.looks = set(wrong), 0
+
+    def monitored(self, generator):
+        self.looks += 1
+        return {"looks": 1.0}, "a leak" if self.looks in self.wrong else ""
+
+
+def test_what_goes_wrong_is_rolled_back_to_the_last_look_that_was_right():
+    listener = Listener()
+    record = train(Watched({5}), SETTINGS, listener)
+    assert record.rollbacks == 1
+    assert listener.warnings == ["a leak at step 10: back to step 8 at 0.25 times the rate"]
+    assert [step for step, _ in record.monitored] == list(range(2, 41, 2))
+    assert all(figures["healthy"] == 1 for _, figures in record.monitored)
+    with pytest.raises(TrainingDiverged, match="a leak at step 12, again"):
+        train(Watched({5, 7}), SETTINGS, Listener())
+
+
+def test_what_was_never_right_is_told_at_the_end_and_not_rolled_back():
+    listener = Listener()
+    assert train(Watched(range(100)), SETTINGS, listener).rollbacks == 0
+    assert "ended with something wrong" in listener.warnings[0]
+
+
+def test_a_weight_decay_is_adamw():
+    for decay, kind in ((0.0, torch.optim.Adam), (1e-6, torch.optim.AdamW)):
+        settings = TrainingSettings(1, 0.1, 0, torch.device("cpu"), weight_decay=decay)
+        optimizer = loop.new_optimizer(Line().network, settings)
+        assert type(optimizer) is kind
+        assert optimizer.param_groups[0]["weight_decay"] == decay

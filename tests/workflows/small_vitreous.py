@@ -21,6 +21,8 @@ from vitreous.methods import (
     WEDGE,
     BlindSpot,
     BlindSpotConfig,
+    Dual,
+    DualConfig,
     Noise2Noise,
     NoiseModel,
     NoiseModelConfig,
@@ -46,6 +48,7 @@ SMALL = {
     "nmsg": (Nmsg, partial(NmsgConfig, noise_side=12, noise_batch=1, draws=2, **TINY)),
     "dncnn": (DnCnn, partial(DnCnnConfig, depth=3, **SIMULATED)),
     "ffdnet": (FfdNet, partial(FfdNetConfig, depth=3, **SIMULATED)),
+    "dual": (Dual, partial(DualConfig, judge_width=2, box_side=32, boxes=1, **{**TINY, "width": 2})),
     "vnet": (VNet, partial(VNetConfig, levels=1, **SIMULATED)),
 }
 

@@ -25,7 +25,7 @@ def test_the_papers_configuration_by_name():
     assert chosen_config("blindspot", DenoiseSettings(config="paper")) == BlindSpotConfig.paper()
     few = chosen_config("blindspot", DenoiseSettings(config="paper", steps=7))
     assert few == BlindSpotConfig.paper().model_copy(update={"steps": 7})
-    with pytest.raises(InputError, match="--method blindspot has one"):
+    with pytest.raises(InputError, match="--method blindspot, dual has one"):
         chosen_config("noise-model", DenoiseSettings(config="paper"))
 
 

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 METHOD_HELP = (
     "auto, noise-model, blindspot, n2n; n2v, sc-net, nmsg; dncnn, ffdnet, vnet (trained on simulated pairs); "
+    "dual (unpaired with simulated densities); "
     "gaussian, lowpass, median, bilateral, nad, nlm, bm4d, deconv."
 )
 Seed = Annotated[int, typer.Option(help="Seed of every random draw.", min=0, max=2**63 - 1)]
@@ -52,6 +53,9 @@ def denoise_command(
         str | None, typer.Option(help="Settings of the method: paper, or a TOML file.", metavar="FILE|paper")
     ] = None,
     print_config: Annotated[bool, typer.Option(help="Print those settings as TOML and stop.")] = False,
+    strength: Annotated[
+        float | None, typer.Option(help="dual: share of the noise to remove, 0 to 1.", min=0, max=1)
+    ] = None,
     steps: Annotated[int | None, typer.Option(help="Training steps.", min=1)] = None,
     time_budget: Annotated[
         str | None, typer.Option(help="Training time instead of steps: 90s, 10m, 2h.")
@@ -109,6 +113,7 @@ def denoise_command(
         invert,
         absolute(model),
         config,
+        strength,
         defocus_um=defocus,
         voltage_kv=voltage,
         spherical_aberration_mm=cs,

@@ -12,7 +12,7 @@ from typing import Annotated, Any, NoReturn
 import typer
 
 import vitreous
-from vitreous.cli import denoise, look, pick, reconstruct, resume, simulate, wedge
+from vitreous.cli import denoise, dual, look, pick, reconstruct, resume, simulate, wedge
 from vitreous.core.errors import InputError, Interrupted, VitreousError
 
 # Writing that fails late: the outputs are checked before, but a disk can fill up while a run is on.
@@ -40,6 +40,7 @@ app = typer.Typer(
 )
 denoise.register(app)
 wedge.register(app)
+dual.register(app)
 look.register(app)
 reconstruct.register(app)
 simulate.register(app)

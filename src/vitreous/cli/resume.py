@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from vitreous.cli import dual
 from vitreous.cli.console import ConsoleProgress, print_result
 from vitreous.cli.denoise import Json, Quiet, show
 from vitreous.cli.pick import show_picks
@@ -46,6 +47,14 @@ def resume_command(
             from vitreous.workflows.wedge import resume_filling
 
             show([resume_filling(run_dir, progress)], as_json=json)
+        elif kind == "dual-train":
+            from vitreous.workflows.dual import resume_dual
+
+            dual.show_trained(resume_dual(run_dir, progress), as_json=json)
+        elif kind == "dual-simulate":
+            from vitreous.workflows.dual import resume_dual_simulation
+
+            dual.show_simulated(resume_dual_simulation(run_dir, progress), as_json=json)
         else:
             from vitreous.workflows.denoise_files import resume
 

@@ -1,6 +1,7 @@
 """Tile, predict and put back together; memory estimates."""
 
 from vitreous.inference.binning import bin_volume, unbin_volume
+from vitreous.inference.blend import blend_tiles
 from vitreous.inference.device import ComputeDevice, choose_device
 from vitreous.inference.memory import MemoryPlan, available_memory, parse_memory, plan_tiles
 from vitreous.inference.predict import predict_tiled
@@ -12,6 +13,7 @@ __all__ = [
     "Tile",
     "available_memory",
     "bin_volume",
+    "blend_tiles",
     "choose_device",
     "parse_memory",
     "plan_tiles",

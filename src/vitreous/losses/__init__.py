@@ -1,6 +1,23 @@
 """Stateless objectives on tensors."""
 
+from vitreous.losses.adversarial import (
+    code_divergence,
+    discriminator_loss,
+    feature_distance,
+    generator_loss,
+    reconstruction_loss,
+)
 from vitreous.losses.restoration import edge_maps, masked_mean_square, total_variation
 from vitreous.losses.wedge import measured_fourier_loss
 
-__all__ = ["edge_maps", "masked_mean_square", "measured_fourier_loss", "total_variation"]
+__all__ = [
+    "code_divergence",
+    "discriminator_loss",
+    "edge_maps",
+    "feature_distance",
+    "generator_loss",
+    "masked_mean_square",
+    "measured_fourier_loss",
+    "reconstruction_loss",
+    "total_variation",
+]

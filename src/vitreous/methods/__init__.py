@@ -11,7 +11,9 @@ from vitreous.methods.classical import (
     Median,
     NonLocalMeans,
 )
+from vitreous.methods.dual import Dual, DualConfig
 from vitreous.methods.method import (
+    BlendedMethod,
     ClassicalMethod,
     LearnedConfig,
     LearnedMethod,
@@ -55,7 +57,8 @@ LEARNED: dict[
         | type[Nmsg]
         | type[DnCnn]
         | type[FfdNet]
-        | type[VNet],
+        | type[VNet]
+        | type[Dual],
         type[LearnedConfig],
     ],
 ] = {
@@ -68,6 +71,7 @@ LEARNED: dict[
     "dncnn": (DnCnn, DnCnnConfig),
     "ffdnet": (FfdNet, FfdNetConfig),
     "vnet": (VNet, VNetConfig),
+    "dual": (Dual, DualConfig),
 }
 WEDGE: dict[str, tuple[type[WedgeFilling] | type[IsoNet], type[WedgeConfig]]] = {
     "noise-model": (WedgeFilling, WedgeConfig),
@@ -78,8 +82,11 @@ __all__ = [
     "CLASSICAL",
     "LEARNED",
     "WEDGE",
+    "BlendedMethod",
     "BlindSpot",
     "ClassicalMethod",
+    "Dual",
+    "DualConfig",
     "LearnedConfig",
     "LearnedMethod",
     "Noise2Noise",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import ClassVar, Generic, Literal, Protocol, Self, TypeVar
+from typing import ClassVar, Generic, Literal, Protocol, Self, TypeVar, runtime_checkable
 
 import numpy as np
 import torch
@@ -18,7 +18,7 @@ from vitreous.inference import Tile, bin_volume
 from vitreous.inference.predict import Predictor
 from vitreous.methods.gain import GainMap
 from vitreous.methods.stabilizer import Stabilizer
-from vitreous.training import Objective, TrainingSettings, TrainingVolume
+from vitreous.training import Trainable, TrainingSettings, TrainingVolume
 
 
 class LearnedConfig(BaseModel):
@@ -190,13 +190,26 @@ class LearnedMethod(Protocol):
 
     def objective(
         self, network: nn.Module, volumes: Sequence[PreparedVolume], device: torch.device
-    ) -> Objective:
+    ) -> Trainable:
         """What to train the network on."""
 
     def predictor(
         self, network: nn.Module, volume: PreparedVolume, device: torch.device, seed: int
     ) -> Predictor:
         """The trained network as a function of blocks of `volume`."""
+
+
+@runtime_checkable
+class BlendedMethod(LearnedMethod, Protocol):
+    """A learned method whose result depends on the whole block, and has units of its own.
+
+    Its blocks overlap by half and are blended (`inference.blend_tiles`), as its patches are no larger.
+    """
+
+    def calibrated(
+        self, prediction: NDArray[np.float32], volume: TrainingVolume, strength: float
+    ) -> tuple[NDArray[np.float32], str]:
+        """Grey values of a blended prediction at a strength of 0 … 1, and a warning or ""."""
 
 
 class VolumeIndependent(Generic[ConfigT]):

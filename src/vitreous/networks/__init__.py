@@ -1,7 +1,10 @@
 """Networks: one readable file each; they know nothing of files, noise or training."""
 
+from vitreous.networks.discriminators import DomainDiscriminator, PatchDiscriminator, log_spectrum
 from vitreous.networks.dncnn import DnCnn3d
 from vitreous.networks.ffdnet import FfdNet3d
+from vitreous.networks.initialization import initialize_orthogonally
+from vitreous.networks.noise_codes import NoiseDecoder, NoiseEncoder
 from vitreous.networks.phase_lattice import DilatedBlindSpot, PhaseLattice, VolumeShuffleBackbone
 from vitreous.networks.unet3d import UNet3d
 from vitreous.networks.vnet import VNet3d
@@ -9,9 +12,15 @@ from vitreous.networks.vnet import VNet3d
 __all__ = [
     "DilatedBlindSpot",
     "DnCnn3d",
+    "DomainDiscriminator",
     "FfdNet3d",
+    "NoiseDecoder",
+    "NoiseEncoder",
+    "PatchDiscriminator",
     "PhaseLattice",
     "UNet3d",
     "VNet3d",
     "VolumeShuffleBackbone",
+    "initialize_orthogonally",
+    "log_spectrum",
 ]

@@ -1,4 +1,4 @@
-"""A plain three-level 3-D U-Net without normalization layers."""
+"""A plain 3-D U-Net, without normalization layers unless they are asked for."""
 
 from __future__ import annotations
 
@@ -9,20 +9,25 @@ from torch import Tensor, nn
 class ConvPair(nn.Sequential):
     """Two 3³ convolutions with leaky ReLU; the first may halve the grid."""
 
-    def __init__(self, inputs: int, outputs: int, *, stride: int = 1) -> None:
+    def __init__(self, inputs: int, outputs: int, *, stride: int = 1, norm: bool = False) -> None:
         super().__init__(
-            nn.Conv3d(inputs, outputs, 3, stride=stride, padding=1),
-            nn.LeakyReLU(0.1, inplace=True),
-            nn.Conv3d(outputs, outputs, 3, padding=1),
-            nn.LeakyReLU(0.1, inplace=True),
+            *_convolution(inputs, outputs, stride=stride, norm=norm),
+            *_convolution(outputs, outputs, stride=1, norm=norm),
         )
+
+
+def _convolution(inputs: int, outputs: int, *, stride: int, norm: bool) -> list[nn.Module]:
+    """A 3³ convolution and its leaky ReLU, instance normalization between them if asked for."""
+    convolution = nn.Conv3d(inputs, outputs, 3, stride=stride, padding=1)
+    normalization = [nn.InstanceNorm3d(outputs, affine=True)] if norm else []
+    return [convolution, *normalization, nn.LeakyReLU(0.1, inplace=True)]
 
 
 class UNet3d(nn.Module):
     """U-Net on (batch, channel, z, y, x); sides must be multiples of `stride`.
 
-    It has no global statistics: each output depends on inputs at most `receptive_radius` away,
-    so that tiles with that margin give what the whole volume would.
+    Without `norm` it has no global statistics: each output depends on inputs at most `receptive_radius`
+    away, so that tiles with that margin give what the whole volume would.
 
     Parameters
     ----------
@@ -32,24 +37,27 @@ class UNet3d(nn.Module):
         Channels at full resolution; doubled at every level.
     levels
         Number of halvings.
+    norm
+        Whether instance normalization follows every 3³ convolution: outputs then depend on the mean and
+        deviation of the whole block, and blocks must be as large as those of the training.
     """
 
-    def __init__(self, inputs: int = 1, outputs: int = 1, *, width: int = 16, levels: int = 2) -> None:
+    def __init__(
+        self, inputs: int = 1, outputs: int = 1, *, width: int = 16, levels: int = 2, norm: bool = False
+    ) -> None:
         super().__init__()
         widths = [width * 2**level for level in range(levels + 1)]
         self.stride = 2**levels
         self.receptive_radius = _receptive_radius(levels)
-        self.encoders = nn.ModuleList([ConvPair(inputs, widths[0])])
+        self.encoders = nn.ModuleList([ConvPair(inputs, widths[0], norm=norm)])
         for level in range(levels):
-            self.encoders.append(ConvPair(widths[level], widths[level + 1], stride=2))
+            self.encoders.append(ConvPair(widths[level], widths[level + 1], stride=2, norm=norm))
         self.ups = nn.ModuleList()
         self.decoders = nn.ModuleList()
         for level in reversed(range(levels)):
             self.ups.append(nn.ConvTranspose3d(widths[level + 1], widths[level], 2, stride=2))
             self.decoders.append(
-                nn.Sequential(
-                    nn.Conv3d(2 * widths[level], widths[level], 3, padding=1), nn.LeakyReLU(0.1, inplace=True)
-                )
+                nn.Sequential(*_convolution(2 * widths[level], widths[level], stride=1, norm=norm))
             )
         self.head = nn.Conv3d(widths[0], outputs, 1)
 

@@ -8,6 +8,8 @@ from vitreous.training.checkpoint import (
 )
 from vitreous.training.loop import (
     Objective,
+    Phase,
+    Trainable,
     TrainingRecord,
     TrainingSettings,
     seconds_per_step,
@@ -20,6 +22,8 @@ __all__ = [
     "Objective",
     "Patch",
     "PatchSampler",
+    "Phase",
+    "Trainable",
     "TrainingRecord",
     "TrainingSettings",
     "TrainingVolume",

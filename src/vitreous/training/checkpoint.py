@@ -73,27 +73,33 @@ def load_model(folder: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
 
 @dataclass(frozen=True)
 class TrainingState:
-    """Everything a training needs to go on: step done, rate factor, losses and validation losses so far."""
+    """Everything a training needs to go on: step done, rate factor, and what was measured so far."""
 
     step: int
     rate_factor: float
     losses: tuple[float, ...]
     validation: tuple[tuple[int, float], ...] = ()
+    monitored: tuple[tuple[int, Mapping[str, float]], ...] = ()
 
-    def after(self, loss: float, validation: float | None) -> TrainingState:
+    def after(
+        self, loss: float, validation: float | None, figures: Mapping[str, float] | None = None
+    ) -> TrainingState:
         """The state one step on."""
         measured = () if validation is None else ((self.step + 1, validation),)
+        seen = () if figures is None else ((self.step + 1, figures),)
         return replace(
             self,
             step=self.step + 1,
             losses=(*self.losses, loss),
             validation=(*self.validation, *measured),
+            monitored=(*self.monitored, *seen),
         )
 
     def back_at(self, step: int) -> TrainingState:
         """The state at an earlier step."""
         validation = tuple(pair for pair in self.validation if pair[0] <= step)
-        return replace(self, step=step, losses=self.losses[:step], validation=validation)
+        monitored = tuple(pair for pair in self.monitored if pair[0] <= step)
+        return replace(self, step=step, losses=self.losses[:step], validation=validation, monitored=monitored)
 
 
 class CheckpointStore:
@@ -126,6 +132,7 @@ class CheckpointStore:
             "rate_factor": state.rate_factor,
             "losses": state.losses,
             "validation": state.validation,
+            "monitored": [[step, dict(figures)] for step, figures in state.monitored],
             "groups": groups,
         }
         _write_text(draft / "state.json", json.dumps(facts))
@@ -144,9 +151,9 @@ class CheckpointStore:
             network.load_state_dict(load_file(newest / "network.safetensors"))
             _unflatten_optimizer(optimizer, load_file(newest / "optimizer.safetensors"), facts["groups"])
             validation = tuple((int(step), float(value)) for step, value in facts["validation"])
-            return TrainingState(
-                int(facts["step"]), float(facts["rate_factor"]), tuple(facts["losses"]), validation
-            )
+            monitored = tuple((int(step), dict(figures)) for step, figures in facts.get("monitored", ()))
+            step, factor, losses = int(facts["step"]), float(facts["rate_factor"]), tuple(facts["losses"])
+            return TrainingState(step, factor, losses, validation, monitored)
         except (OSError, SafetensorError, LookupError, TypeError, ValueError, RuntimeError) as error:
             raise InputError(
                 f"the checkpoint is damaged ({error})", path=newest, remedy="remove it and start again"

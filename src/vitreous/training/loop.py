@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any, Protocol, runtime_checkable
@@ -22,6 +22,7 @@ SNAPSHOT_STEPS = 10
 RATE_AFTER_ROLLBACK = 0.25
 TIMED_STEPS = 4
 VALIDATIONS = 20  # in one training
+LONGEST_UNCHECKED = 50  # steps between two looks at an objective that is monitored
 
 Snapshot = tuple[dict[str, Tensor], dict[str, Any], int]
 
@@ -33,6 +34,38 @@ class Objective(Protocol):
 
     def loss(self, generator: torch.Generator) -> tuple[Tensor, str]:
         """Differentiable scalar loss of one freshly drawn batch, and what the batch was, in words."""
+
+
+@dataclass(frozen=True, eq=False)
+class Phase:
+    """One of several updates in a step: a scalar loss, the parameters that follow it, and on what batch."""
+
+    loss: Tensor
+    parameters: Sequence[nn.Parameter]
+    where: str
+
+
+@runtime_checkable
+class PhasedObjective(Protocol):
+    """An objective whose step has several updates, such as generators and discriminators in turn."""
+
+    @property
+    def network(self) -> nn.Module:
+        """What is trained."""
+
+    def phases(self, generator: torch.Generator) -> Iterator[Phase]:
+        """The updates of one step, each made before the next is asked for; the first has the step's loss."""
+
+
+Trainable = Objective | PhasedObjective
+
+
+@runtime_checkable
+class MonitoredObjective(Protocol):
+    """An objective that can go wrong while its loss stays finite."""
+
+    def monitored(self, generator: torch.Generator) -> tuple[Mapping[str, float], str]:
+        """Figures of the state it is in, and what is wrong in words, empty if nothing; no side effects."""
 
 
 @runtime_checkable
@@ -48,7 +81,7 @@ class TrainingSettings:
     """How long and how fast to train.
 
     `precision` is "float32" or "bfloat16" (autocast); `schedule` is "cosine" (after `warmup_steps`)
-    or "constant".
+    or "constant". With a `weight_decay` the optimizer is AdamW, else Adam.
     """
 
     steps: int
@@ -60,20 +93,25 @@ class TrainingSettings:
     schedule: str = "cosine"
     warmup_steps: int = 20
     gradient_clip: float = 1.0
+    weight_decay: float = 0.0
 
 
 @dataclass(frozen=True)
 class TrainingRecord:
-    """What a training did: every step's loss, seconds in this process, roll-backs, validation losses."""
+    """What a training did: every step's loss, seconds in this process, roll-backs, validation losses.
+
+    `monitored` has the figures of a `MonitoredObjective` after the steps at which they were taken.
+    """
 
     losses: tuple[float, ...]
     seconds: float
     rollbacks: int
     validation: tuple[tuple[int, float], ...] = ()
+    monitored: tuple[tuple[int, Mapping[str, float]], ...] = ()
 
 
 def train(
-    objective: Objective,
+    objective: Trainable,
     settings: TrainingSettings,
     progress: Progress,
     store: CheckpointStore | None = None,
@@ -82,17 +120,21 @@ def train(
 
     On the CPU the result depends on settings and objective alone: an interrupted and resumed
     training gives the same weights bit for bit. For that also to hold when a roll-back follows, a
-    checkpoint is always one of the states that are rolled back to, at most `SNAPSHOT_STEPS` old.
+    checkpoint is always one of the states that are rolled back to, at most `SNAPSHOT_STEPS` old, or as
+    old as the last look at an objective that is monitored. That is rolled back, too, when something is
+    wrong with it that once was right; what never was is warned of at the end.
 
     Raises
     ------
     Interrupted
         If `progress.should_stop()` turned true; a checkpoint is left in `store`.
     TrainingDiverged
-        If loss or gradient is not finite again after one roll-back at a lower rate.
+        If loss or gradient is not finite, or something else is wrong, again after one roll-back at a
+        lower rate.
     """
     network = objective.network.train()
-    optimizer = torch.optim.Adam(network.parameters(), settings.learning_rate, betas=settings.betas)
+    optimizer = new_optimizer(network, settings)
+    period = snapshot_steps(objective, settings)
     state = (store.restore(network, optimizer) if store else None) or TrainingState(0, 1.0, ())
     progress.start("training", settings.steps, done=state.step)
     begun = saved = time.monotonic()
@@ -108,9 +150,12 @@ def train(
         if progress.should_stop():
             keep_good_state()
             raise Interrupted
-        value, where = _one_step(objective, optimizer, settings, state.step, state.rate_factor)
-        if not math.isfinite(value):
-            text = f"the loss is not finite at step {state.step + 1}, on {where}"
+        value, text = _one_step(objective, optimizer, settings, state.step, state.rate_factor)
+        figures: Mapping[str, float] | None = None
+        if not text:
+            figures, wrong = _looked_at(objective, settings, state.step + 1, period)
+            text = wrong if any(seen["healthy"] for _, seen in state.monitored) else ""
+        if text:
             if state.rate_factor < 1:
                 keep_good_state()
                 raise TrainingDiverged(f"{text}, again after a roll-back at a lower rate")
@@ -119,23 +164,41 @@ def train(
             progress.warn(f"{text}: back to step {state.step} at {RATE_AFTER_ROLLBACK:g} times the rate")
             progress.start("training", settings.steps, done=state.step)
             continue
-        state = state.after(value, _validated(objective, settings, state.step + 1))
+        state = state.after(value, _validated(objective, settings, state.step + 1), figures)
         progress.advance(loss=value)
-        if state.step % SNAPSHOT_STEPS and state.step < settings.steps:
+        if state.step % period and state.step < settings.steps:
             continue
         good = _snapshot(network, optimizer, state.step)
         if store and (state.step == settings.steps or time.monotonic() - saved > CHECKPOINT_SECONDS):
             store.save(network, optimizer, state)
             saved = time.monotonic()
     network.eval()
-    return TrainingRecord(state.losses, time.monotonic() - begun, rollbacks, state.validation)
+    if state.monitored and not state.monitored[-1][1]["healthy"]:
+        progress.warn("the training ended with something wrong: see the figures in its record")
+    seconds = time.monotonic() - begun
+    return TrainingRecord(state.losses, seconds, rollbacks, state.validation, state.monitored)
 
 
-def seconds_per_step(objective: Objective, settings: TrainingSettings) -> float:
+def new_optimizer(network: nn.Module, settings: TrainingSettings) -> torch.optim.Optimizer:
+    """The optimizer of a training, nothing learned yet."""
+    rate, betas, decay = settings.learning_rate, settings.betas, settings.weight_decay
+    if decay:
+        return torch.optim.AdamW(network.parameters(), rate, betas=betas, weight_decay=decay)
+    return torch.optim.Adam(network.parameters(), rate, betas=betas)
+
+
+def snapshot_steps(objective: Trainable, settings: TrainingSettings) -> int:
+    """How many steps apart the states lie that a training can be rolled back to."""
+    if not isinstance(objective, MonitoredObjective):
+        return SNAPSHOT_STEPS
+    return max(1, min(LONGEST_UNCHECKED, settings.steps // VALIDATIONS))
+
+
+def seconds_per_step(objective: Trainable, settings: TrainingSettings) -> float:
     """What a step takes, from timing a few; the network is left as it was."""
     network = objective.network.train()
     before = copy.deepcopy(network.state_dict())
-    optimizer = torch.optim.Adam(network.parameters(), settings.learning_rate, betas=settings.betas)
+    optimizer = new_optimizer(network, settings)
     _one_step(objective, optimizer, settings, 0, 1.0)
     begun = time.monotonic()
     for step in range(1, TIMED_STEPS + 1):
@@ -160,28 +223,58 @@ def autocast(settings: TrainingSettings) -> Iterator[None]:
 
 
 def _one_step(
-    objective: Objective,
+    objective: Trainable,
     optimizer: torch.optim.Optimizer,
     settings: TrainingSettings,
     step: int,
     factor: float,
 ) -> tuple[float, str]:
-    """One update; returns the loss (not finite if the gradient is not, and then nothing is updated)."""
+    """One update, or one of each phase; returns the loss and what is wrong with it, "" if nothing.
+
+    Nothing is updated by a loss, or a gradient, that is not finite.
+    """
     for group in optimizer.param_groups:
         group["lr"] = learning_rate(settings, step) * factor
-    with autocast(settings):
-        loss, where = objective.loss(step_generator(settings.seed, step))
-    optimizer.zero_grad()
-    loss.backward()  # type: ignore[no-untyped-call]
-    norm = torch.nn.utils.clip_grad_norm_(objective.network.parameters(), settings.gradient_clip)
-    value = float(loss.detach())
-    if not (math.isfinite(value) and math.isfinite(float(norm))):
-        return math.nan, where
-    optimizer.step()
-    return value, where
+    phases = _phases(objective, step_generator(settings.seed, step))
+    values: list[float] = []
+    while True:
+        with autocast(settings):
+            phase = next(phases, None)
+        if phase is None:
+            return values[0], ""
+        optimizer.zero_grad()  # to None: the optimizer passes over what is in no phase's gradient
+        torch.autograd.backward(phase.loss, inputs=list(phase.parameters))
+        norm = torch.nn.utils.clip_grad_norm_(phase.parameters, settings.gradient_clip)
+        values.append(float(phase.loss.detach()))
+        if not (math.isfinite(values[-1]) and math.isfinite(float(norm))):
+            return math.nan, f"the loss is not finite at step {step + 1}, on {phase.where}"
+        optimizer.step()
 
 
-def _validated(objective: Objective, settings: TrainingSettings, step: int) -> float | None:
+def _phases(objective: Trainable, generator: torch.Generator) -> Iterator[Phase]:
+    """The updates of a step; a plain objective has one, of all parameters."""
+    if isinstance(objective, PhasedObjective):
+        yield from objective.phases(generator)
+        return
+    loss, where = objective.loss(generator)
+    yield Phase(loss, list(objective.network.parameters()), where)
+
+
+def _looked_at(
+    objective: Trainable, settings: TrainingSettings, step: int, period: int
+) -> tuple[Mapping[str, float] | None, str]:
+    """Figures of a monitored objective and what is wrong with it, if it is to be looked at after a step."""
+    due = step == settings.steps or step % period == 0
+    if not due or not isinstance(objective, MonitoredObjective):
+        return None, ""
+    objective.network.eval()
+    with torch.no_grad(), autocast(settings):
+        figures, wrong = objective.monitored(step_generator(settings.seed, -step % 2**32))
+    objective.network.train()
+    return {**figures, "healthy": float(not wrong)}, f"{wrong} at step {step}" if wrong else ""
+
+
+def _validated(objective: Trainable, settings: TrainingSettings, step: int) -> float | None:
     """The validation loss after a step, if it is one of those at which it is measured."""
     due = step == settings.steps or step % max(1, settings.steps // VALIDATIONS) == 0
     if not due or not isinstance(objective, ValidatedObjective):

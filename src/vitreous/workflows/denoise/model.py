@@ -11,10 +11,18 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from vitreous.core import InputError, Progress
-from vitreous.inference import ComputeDevice, MemoryPlan, choose_device, predict_tiled, unbin_volume
+from vitreous.core import InputError, Progress, read_block
+from vitreous.inference import (
+    ComputeDevice,
+    MemoryPlan,
+    Tile,
+    blend_tiles,
+    choose_device,
+    predict_tiled,
+    unbin_volume,
+)
 from vitreous.inference.predict import is_out_of_memory
-from vitreous.methods import LEARNED, LearnedConfig, LearnedMethod, PreparedVolume
+from vitreous.methods import LEARNED, BlendedMethod, LearnedConfig, LearnedMethod, PreparedVolume
 from vitreous.training import (
     CheckpointStore,
     TrainingRecord,
@@ -139,9 +147,20 @@ def within_budget(
 
 
 def predict(
-    model: TrainedModel, prepared: PreparedVolume, plan: MemoryPlan, seed: int, progress: Progress
+    model: TrainedModel,
+    prepared: PreparedVolume,
+    plan: MemoryPlan,
+    seed: int,
+    progress: Progress,
+    strength: float = 1.0,
 ) -> NDArray[np.float32]:
     """Denoised grey values; with two halves the mean of both predictions."""
+    if isinstance(model.method, BlendedMethod):
+        blended = blended_prediction(model, prepared, plan.tile, seed, progress)
+        result, warning = model.method.calibrated(blended, prepared.volume, strength)
+        if warning:
+            progress.warn(warning)
+        return result
     network: Any = model.network
     predictor = model.method.predictor(model.network, prepared, model.compute.device, seed)
     volume = prepared.network_volume
@@ -166,6 +185,20 @@ def predict(
         return total
     whole = unbin_volume(total, prepared.binning, prepared.volume.data.shape)
     return prepared.volume.normalization.invert(whole)
+
+
+def blended_prediction(
+    model: TrainedModel, prepared: PreparedVolume, tile: int, seed: int, progress: Progress
+) -> NDArray[np.float32]:
+    """Overlapping blocks of a `BlendedMethod`, put together; in the units of its network."""
+    volume = prepared.volume
+    predictor = model.method.predictor(model.network, prepared, model.compute.device, seed)
+
+    def block_of(place: Tile) -> torch.Tensor:
+        block = volume.normalization.apply(read_block(volume.data, place.start, place.shape))
+        return predictor(torch.from_numpy(block), place)
+
+    return blend_tiles(volume.data.shape, tile, block_of, progress)
 
 
 def model_description(model: TrainedModel, source: Source, settings: DenoiseSettings) -> dict[str, Any]:

@@ -10,7 +10,7 @@ import torch
 
 from vitreous.core import InputError, Volume, VoxelStatistics, measure_voxels
 from vitreous.inference import MemoryPlan, available_memory, parse_memory, plan_tiles
-from vitreous.methods import CLASSICAL, LEARNED, ClassicalMethod, Supervised
+from vitreous.methods import CLASSICAL, LEARNED, BlendedMethod, ClassicalMethod, Dual, Supervised
 from vitreous.methods.supervised.pairs import check_spacing
 from vitreous.training import TrainingVolume
 from vitreous.workflows.denoise.config import check_config, check_optics, chosen_filter, method_of_file
@@ -44,13 +44,15 @@ def plan_denoising(source: Source, settings: DenoiseSettings, model: TrainedMode
         name, reason = model.method.name, "the given model"
     check_optics(name, settings)
     volume, warnings = standardized(source, needs_target=name == "n2n")
+    if settings.strength is not None and not (name in LEARNED and issubclass(LEARNED[name][0], Dual)):
+        raise InputError(f"--strength means nothing to {name}", remedy="leave it out, or add --method dual")
     if name in CLASSICAL:
         check_untrained(name, settings)
         method = chosen_filter(name, settings)
         memory = plan_filter(method, source, settings)
         return Plan(name, reason, volume, memory, warnings, filter=method.prepare(volume))
     model = model or new_model(name, settings)
-    if model.record is None and isinstance(model.method, Supervised):
+    if model.record is None and isinstance(model.method, (Supervised, Dual)):
         check_spacing(volume.voxel_spacing_angstrom, source.name)
     steps = model.method.config.steps
     if model.record is None and steps is not None and steps < FEW_STEPS:
@@ -64,6 +66,8 @@ def check_settings(settings: DenoiseSettings) -> None:
         raise InputError(f"{settings.steps} training steps are too few", remedy="give at least one")
     if settings.time_budget_seconds is not None and not 0 < settings.time_budget_seconds < np.inf:
         raise InputError("the time budget must be a positive number of seconds")
+    if settings.strength is not None and not 0 <= settings.strength <= 1:
+        raise InputError(f"a strength of {settings.strength:g} is not between 0 and 1")
     if settings.max_memory is not None:
         parse_memory(settings.max_memory)
     check_config(settings)
@@ -156,13 +160,14 @@ def plan_memory(model: TrainedModel, source: Source, settings: DenoiseSettings) 
     """Tile size and peak memory for the prediction."""
     device = model.compute.device
     network: Any = model.network
+    calibrated = 4 * source.volume.data.size if isinstance(model.method, BlendedMethod) else 0
     return plan_tiles(
         source.volume.shape,
         bytes_per_voxel=model.method.bytes_per_voxel,
         margin=network.receptive_radius,
         stride=network.stride,
         limit_bytes=memory_limit(device, settings),
-        input_bytes=source.volume.data.nbytes,
+        input_bytes=source.volume.data.nbytes + calibrated,
         host=device.type != "cuda",
         tile=model.method.tile,
     )

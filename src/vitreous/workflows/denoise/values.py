@@ -30,6 +30,7 @@ class DenoiseSettings:
 
     `time_budget_seconds` is turned into a number of training steps by timing the first few.
     `config` is the name of a method's configuration, such as "paper", or a TOML file with one.
+    `strength` (dual) is the share of the noise that is removed, 0 to 1; all of it if None.
     """
 
     method: str = "auto"
@@ -41,6 +42,7 @@ class DenoiseSettings:
     invert: bool = False
     model: Path | None = None
     config: str | None = None
+    strength: float | None = None
     defocus_um: float | None = None
     voltage_kv: float | None = None
     spherical_aberration_mm: float | None = None

@@ -115,7 +115,8 @@ def carry_out(
     if model.record is None:
         model = fit(model, [prepared], settings, progress, store)
     begun = time.monotonic()
-    data = predict(model, prepared, memory, settings.seed, progress)
+    strength = 1.0 if settings.strength is None else settings.strength
+    data = predict(model, prepared, memory, settings.seed, progress, strength)
     seconds = {"denoising": time.monotonic() - begun}
     if model.record:
         seconds["training"] = model.record.seconds

@@ -35,6 +35,8 @@ CITATIONS = {
     "nlm": "Buades, Coll & Morel (2005), A non-local algorithm for image denoising.",
     "bm4d": "Maggioni et al. (2013), Nonlocal transform-domain filter for volumetric data denoising and "
     "reconstruction; Mäkinen, Azzari & Foi (2020), Collaborative filtering of correlated noise.",
+    "dual": "Zeng et al. (2024), DUAL: deep unsupervised simultaneous simulation and denoising for "
+    "cryo-electron tomography.",
     "deconv": "Tegunov & Cramer (2019), Real-time cryo-electron microscopy data preprocessing with Warp.",
 }
 

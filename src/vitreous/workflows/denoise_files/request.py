@@ -75,6 +75,7 @@ class DenoiseRequest:
         named = {
             "--method": None if settings.method == "auto" else settings.method,
             "--config": settings.config,
+            "--strength": settings.strength,
             "--steps": settings.steps,
             "--time-budget": None if budget is None else f"{budget:g}s",
             "--seed": settings.seed or None,

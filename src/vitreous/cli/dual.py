@@ -1,0 +1,173 @@
+"""`vitreous dual train`, `simulate` and `convert`."""
+
+from __future__ import annotations
+
+import math
+import os
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from vitreous.cli.console import ConsoleProgress, print_result
+from vitreous.cli.denoise import Device, Json, Quiet, Seed
+from vitreous.core.errors import InputError
+
+app = typer.Typer(
+    help="Learn to simulate and to denoise from tomograms and densities that are no pairs.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+)
+VoxelSize = Annotated[float | None, typer.Option(help="Voxel spacing in Å where a file has none.")]
+ModelFolder = Annotated[Path, typer.Option(help="Run directory of a trained model.")]
+Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace existing outputs.")]
+DEFAULT_CLEAN = "preset:crowded-cell"
+
+
+def register(root: typer.Typer) -> None:
+    """Add this module's commands."""
+    root.add_typer(app, name="dual")
+
+
+@app.command("train")
+def train_command(
+    noisy: Annotated[list[Path], typer.Option(help="Tomograms: a file or a folder; may be repeated.")],
+    output: Annotated[Path, typer.Option("-o", "--output", help="Run directory for model and report.")],
+    clean: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Grand models or cleaner tomograms: a file, a folder, or preset:NAME of vitreous simulate; "
+            f"may be repeated. {DEFAULT_CLEAN} if left out.",
+            metavar="FILE|DIR|preset:NAME",
+        ),
+    ] = None,
+    config: Annotated[
+        str | None, typer.Option(help="Settings: paper, or a TOML file.", metavar="FILE|paper")
+    ] = None,
+    steps: Annotated[int | None, typer.Option(help="Training steps.", min=1)] = None,
+    protein: Annotated[str, typer.Option(help="How it looks in the tomograms: dark or bright.")] = "dark",
+    spacing: Annotated[
+        float | None, typer.Option(help="Å to rescale both domains to; the first tomogram's if left out.")
+    ] = None,
+    voxel_size: VoxelSize = None,
+    overwrite: Overwrite = False,
+    seed: Seed = 0,
+    device: Device = "auto",
+    quiet: Quiet = False,
+    json: Json = False,
+) -> None:
+    """Train on two domains; stopped, the same command or vitreous resume goes on."""
+    check_lengths(voxel_size, spacing)
+    progress = ConsoleProgress(quiet=quiet)
+
+    from vitreous.workflows.denoise import DenoiseSettings, is_preset
+    from vitreous.workflows.dual import DualTrainRequest, train_dual
+
+    config = config if config is None or is_preset(config) else os.path.abspath(config)
+    settings = DenoiseSettings("dual", steps, seed=seed, device=device, config=config)
+    names = [n if n.startswith("preset:") else os.path.abspath(n) for n in clean or [DEFAULT_CLEAN]]
+    request = DualTrainRequest(
+        tuple(path.absolute() for path in noisy),
+        tuple(names),
+        output.absolute(),
+        settings,
+        protein,
+        spacing,
+        voxel_size,
+        overwrite,
+    )
+    with progress.active():
+        show_trained(train_dual(request, progress), as_json=json)
+
+
+@app.command("simulate")
+def simulate_command(
+    grand_models: Annotated[list[Path], typer.Argument(help="Grand models, or folders that hold one.")],
+    model: ModelFolder,
+    output: Annotated[Path, typer.Option("-o", "--output", help="Folder for the tomograms.")],
+    count: Annotated[int, typer.Option("-n", "--count", help="Noise draws for each.", min=1)] = 1,
+    voxel_size: VoxelSize = None,
+    overwrite: Overwrite = False,
+    seed: Seed = 0,
+    device: Device = "auto",
+    quiet: Quiet = False,
+    json: Json = False,
+) -> None:
+    """Make tomograms of grand models, with a copy of their truth beside each."""
+    check_lengths(voxel_size)
+    progress = ConsoleProgress(quiet=quiet)
+
+    from vitreous.workflows.dual import DualSimulateRequest, simulate_dual
+
+    request = DualSimulateRequest(
+        tuple(path.absolute() for path in grand_models),
+        model.absolute(),
+        output.absolute(),
+        count,
+        seed,
+        device,
+        voxel_size,
+        overwrite,
+    )
+    with progress.active():
+        facts = simulate_dual(request, progress)
+    show_simulated(facts, as_json=json)
+
+
+@app.command("convert")
+def convert_command(
+    file: Annotated[Path, typer.Argument(help="Volume to translate.")],
+    to: Annotated[str, typer.Option(help="The domain to translate to: clean or noisy.")],
+    model: ModelFolder,
+    output: Annotated[Path, typer.Option("-o", "--output", help="Volume to write.")],
+    voxel_size: VoxelSize = None,
+    overwrite: Overwrite = False,
+    seed: Seed = 0,
+    device: Device = "auto",
+    quiet: Quiet = False,
+    json: Json = False,
+) -> None:
+    """Translate a volume from one domain to the other."""
+    check_lengths(voxel_size)
+    progress = ConsoleProgress(quiet=quiet)
+
+    from vitreous.workflows.dual import convert_dual
+
+    with progress.active():
+        facts = convert_dual(
+            file.absolute(),
+            output.absolute(),
+            to,
+            model.absolute(),
+            progress,
+            seed=seed,
+            device=device,
+            voxel_size=voxel_size,
+            overwrite=overwrite,
+        )
+    print_result(facts, [f"converted: {facts['output']}"], as_json=json)
+
+
+def show_simulated(facts: dict[str, Any], *, as_json: bool) -> None:
+    """Print where simulated tomograms are."""
+    print_result(facts, [f"simulated: {folder}" for folder in facts["tomograms"]], as_json=as_json)
+
+
+def show_trained(facts: dict[str, Any], *, as_json: bool) -> None:
+    """Print where a trained model is, and its last figures."""
+    figures = facts["figures"]
+    lines = [
+        f"{domain}: variance ratio {figures[f'{domain}_variance_ratio']:.3g}, "
+        f"spectral distance {figures[f'{domain}_spectral_distance']:.3g}"
+        for domain in ("noisy", "clean")
+        if figures
+    ]
+    lines += [f"model: {facts['run_dir']}", f"report: {facts['report']}"]
+    print_result(facts, lines, as_json=as_json)
+
+
+def check_lengths(voxel_size: float | None, spacing: float | None = None) -> None:
+    """Raise InputError for lengths that are none."""
+    for option, value in (("--voxel-size", voxel_size), ("--spacing", spacing)):
+        if value is not None and not 0 < value < math.inf:
+            raise InputError(f"{option} must be a positive number of Å")

@@ -1,0 +1,8 @@
+"""DUAL: simultaneous simulation and denoising from unpaired data."""
+
+from vitreous.methods.dual.config import DualConfig
+from vitreous.methods.dual.method import Dual, standardized_density
+from vitreous.methods.dual.networks import DualNetworks
+from vitreous.methods.dual.simulation import simulated_tomogram
+
+__all__ = ["Dual", "DualConfig", "DualNetworks", "simulated_tomogram", "standardized_density"]

@@ -1,0 +1,168 @@
+"""DUAL: translation between tomograms and clean densities, learned without pairs (dual)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import ClassVar
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from vitreous.core import InputError, measure_voxels
+from vitreous.fourier import interpolate_spectrum
+from vitreous.inference import Tile
+from vitreous.inference.predict import Predictor
+from vitreous.methods.dual.config import DualConfig
+from vitreous.methods.dual.networks import DualNetworks
+from vitreous.methods.dual.objective import DualObjective
+from vitreous.methods.dual.strength import with_strength
+from vitreous.methods.method import PreparedVolume, placed, predict_block
+from vitreous.methods.noise_model.spectrum import estimate_noise_spectrum
+from vitreous.methods.supervised.pairs import check_spacing, specimen
+from vitreous.networks.unet3d import unet_bytes_per_voxel
+from vitreous.training import TrainingVolume
+
+SAME_SPACING = 0.03  # relative
+LEAST_CORRELATION = 0.02  # of a denoised volume with its tomogram
+MOST_NOISE, LEAST_NOISE = 0.995, 0.05  # share of the variance: beyond it the estimate is chance
+
+
+class Dual:
+    """Learn to denoise and to simulate from tomograms and clean densities that are not pairs.
+
+    Parameters
+    ----------
+    config
+        Settings.
+    precision
+        "float32" or "bfloat16", for prediction.
+    clean
+        The clean domain; simulated grand models if empty.
+    """
+
+    name: ClassVar[str] = "dual"
+
+    def __init__(
+        self,
+        config: DualConfig | None = None,
+        *,
+        precision: str = "float32",
+        clean: Sequence[TrainingVolume] = (),
+    ) -> None:
+        self.config: DualConfig = config or DualConfig()
+        self.precision, self.clean = precision, tuple(clean)
+        self.tile: int | None = self.config.patch_side  # as large as those of the training
+
+    @property
+    def bytes_per_voxel(self) -> float:
+        """Working memory of prediction for each voxel of a tile."""
+        return unet_bytes_per_voxel(self.config.width) * (2 if self.config.norm else 1)
+
+    def prepare(self, volume: TrainingVolume) -> PreparedVolume:
+        """Estimate the noise spectrum.
+
+        Raises
+        ------
+        InputError
+            If the voxel spacing is not known, or not that of the training.
+        """
+        check_spacing(volume.voxel_spacing_angstrom, volume.name)
+        found, wanted = volume.voxel_spacing_angstrom or 0.0, self.config.voxel_spacing_angstrom
+        if wanted is not None and abs(found / wanted - 1) > SAME_SPACING:
+            raise InputError(
+                f"has voxels of {found:.4g} Å, and the model was trained on {wanted:.4g} Å",
+                path=volume.name,
+                remedy="rescale it, or train a model on tomograms like it",
+            )
+        spectrum = estimate_noise_spectrum(volume.data, volume.normalization, volume.mask)
+        share = min(spectrum.noise_share, 1.0)
+        summary = {"noise share of variance": f"{share:.0%}"}
+        if wanted is None:
+            summary["clean domain"] = "simulated grand models" if not self.clean else "as given"
+        return PreparedVolume(volume, spectrum.power, share, summary=summary, tilt_axis=spectrum.tilt_axis)
+
+    def adapted(self, volumes: Sequence[PreparedVolume]) -> Dual:
+        """The voxel spacing that the networks see is fixed."""
+        if self.config.voxel_spacing_angstrom is not None:
+            return self
+        spacing = volumes[0].volume.voxel_spacing_angstrom
+        config = self.config.model_copy(update={"voxel_spacing_angstrom": spacing})
+        return Dual(config, precision=self.precision, clean=self.clean)
+
+    def build_network(self, seed: int) -> DualNetworks:
+        """The six networks."""
+        torch.manual_seed(seed)
+        return DualNetworks(self.config)
+
+    def objective(
+        self, network: nn.Module, volumes: Sequence[PreparedVolume], device: torch.device
+    ) -> DualObjective:
+        """The game between the volumes and the clean domain, which is simulated if none was given."""
+        if not isinstance(network, DualNetworks):
+            raise TypeError("the network is none of DUAL")
+        set_prior(network, volumes)
+        clean = self.clean or simulated_domain(self.config, volumes)
+        placed(network, device)
+        return DualObjective(network, [v.volume for v in volumes], clean, self.config, device)
+
+    def predictor(
+        self, network: nn.Module, volume: PreparedVolume, device: torch.device, seed: int
+    ) -> Predictor:
+        """The denoiser, one block at a time; its result is in the clean domain's standardized units."""
+        network = placed(network, device).eval()
+
+        def predict(block: Tensor, tile: Tile) -> Tensor:
+            return predict_block(network, block, device, self.precision)
+
+        return predict
+
+    def calibrated(
+        self, prediction: NDArray[np.float32], volume: TrainingVolume, strength: float
+    ) -> tuple[NDArray[np.float32], str]:
+        """Grey values of a blended prediction; see `with_strength`."""
+        result, correlation = with_strength(prediction, volume.data, volume.normalization, strength)
+        text = f"the denoised volume hardly correlates with {volume.name} ({correlation:.2f}): was the "
+        text += "model trained on tomograms of the other contrast, or for too short a time?"
+        return result, text if correlation < LEAST_CORRELATION else ""
+
+
+def set_prior(network: DualNetworks, volumes: Sequence[PreparedVolume]) -> None:
+    """Give the network the mean noise spectrum of the volumes and what it leaves for the signal."""
+    spectra = [v.noise_spectrum for v in volumes if v.noise_spectrum is not None]
+    if len(spectra) != len(volumes):
+        raise ValueError("the volumes were not prepared by Dual.prepare")
+    shape = tuple(network.noise_power.shape)
+    power = torch.stack([interpolate_spectrum(s, shape) for s in spectra]).mean(0)
+    share = float(np.mean([min(max(v.noise_share, LEAST_NOISE), MOST_NOISE) for v in volumes]))
+    network.noise_power.copy_(power * (share / power.mean()))
+    network.signal_level.fill_((1 - share) ** 0.5)
+
+
+def simulated_domain(config: DualConfig, volumes: Sequence[PreparedVolume]) -> list[TrainingVolume]:
+    """Grand models at the voxel spacing of the volumes; protein as dark as in raw tomograms."""
+    spacing = float(f"{volumes[0].volume.voxel_spacing_angstrom or 0.0:.3g}")
+    boxes = [specimen(spacing, config.box_side, index) for index in range(config.boxes)]
+    sign = np.float32(1 if config.protein == "bright" else -1)
+    return [
+        standardized_density(sign * box, f"simulated box {index}", spacing)
+        for index, box in enumerate(boxes, 1)
+    ]
+
+
+def standardized_density(
+    data: NDArray[np.float32], name: str, voxel_spacing_angstrom: float | None
+) -> TrainingVolume:
+    """A volume of the clean domain with its own normalization.
+
+    Raises
+    ------
+    InputError
+        If it is constant, or holds no finite voxel.
+    """
+    try:
+        normalization = measure_voxels(data).normalization
+    except ValueError as error:
+        raise InputError(str(error), path=name, remedy="leave it out of the clean domain") from error
+    return TrainingVolume(data, normalization, name=name, voxel_spacing_angstrom=voxel_spacing_angstrom)

@@ -1,0 +1,82 @@
+"""Whole tomograms from densities, by trained networks."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from vitreous.core import Normalization, Progress, read_block
+from vitreous.inference import Tile, blend_tiles
+from vitreous.methods.dual.networks import DualNetworks
+from vitreous.methods.method import placed
+
+Array = NDArray[np.float32]
+
+
+def noise_masks(network: DualNetworks, shape: tuple[int, ...], seed: int, progress: Progress) -> Array:
+    """One draw of unshaped noise over a volume, (z, y, x) float32.
+
+    Every tile has a code and a permutation of its own; tiles are blended at equal variance, so that
+    the noise is no weaker where they overlap.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    side, device = network.noise_power.shape[0], network.codes.device
+
+    def block_of(tile: Tile) -> Tensor:
+        code = torch.randn((1, network.codes.shape[1]), generator=generator).to(device)
+        return network.mask_of(code, generator)[0, 0]
+
+    with torch.no_grad():
+        return blend_tiles(shape, side, block_of, progress, equal_variance=True)
+
+
+def simulated_tomogram(
+    network: DualNetworks,
+    density: NDArray[Any],
+    normalization: Normalization,
+    seed: int,
+    progress: Progress,
+    device: torch.device,
+) -> Array:
+    """A standardized tomogram of a density (dual eq. 1), (z, y, x) float32.
+
+    With a noise prior, the noise has the spectrum of the prior over the whole volume, and is added to
+    what Gs makes of the density; without one, Gs sees both together.
+
+    Parameters
+    ----------
+    network
+        Trained.
+    density
+        (z, y, x) in the contrast of the training's clean domain.
+    normalization
+        That of the density.
+    seed
+        Of the noise.
+    progress
+        Receives progress.
+    device
+        Where to compute.
+    """
+    placed(network, device).eval()
+    noise = noise_masks(network, density.shape, seed, progress)
+    side = network.noise_power.shape[0]
+
+    def block_of(tile: Tile) -> Tensor:
+        block = torch.from_numpy(normalization.apply(read_block(density, tile.start, tile.shape)))
+        if not network.prior:
+            block = block + torch.from_numpy(read_block(noise, tile.start, tile.shape))
+        seen: Tensor = network.seen(block[None, None].to(device))[0, 0]
+        return seen
+
+    with torch.no_grad():
+        signal = blend_tiles(density.shape, side, block_of, progress)
+        if not network.prior:
+            return signal
+        shaped = network.shaped(torch.from_numpy(noise)[None, None].to(device))
+        signal += shaped[0, 0].cpu().numpy()
+    return signal

@@ -1,0 +1,204 @@
+"""The two domains of DUAL: which files they are, one voxel spacing for both, each volume's normalization."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from vitreous.core import InputError, Progress, Volume, read_block
+from vitreous.fourier import resample
+from vitreous.io import open_volume, volume_warnings
+from vitreous.methods.dual import DualConfig, standardized_density
+from vitreous.training import TrainingVolume
+from vitreous.workflows.simulate import build_templates, load_spec
+from vitreous.workflows.simulate.tomogram import packed
+
+PRESET = "preset:"
+DENSITIES = ("grand_model", "grandmodel")  # ours, SHREC 2021's: protein is bright in them
+NAMES = {"noisy": ("tomogram", "reconstruction"), "clean": DENSITIES}
+SUFFIXES = (".mrc", ".rec", ".map", ".zarr")
+NEARLY = 0.005  # relative difference of spacings that is left as it is
+ROLLOFF = 0.1
+
+Array = NDArray[Any]
+
+
+@dataclass(frozen=True, eq=False)
+class DomainVolume:
+    """A volume of a domain, ready to train on, and where it came from.
+
+    `turned`: its contrast was inverted, so that its protein is as dark or bright as the tomograms'.
+    """
+
+    training: TrainingVolume
+    source: str
+    spacing_before_angstrom: float
+    turned: bool = False
+
+    def to_json(self) -> dict[str, Any]:
+        """What `model.json` says of it."""
+        return {
+            "source": self.source,
+            "shape": list(self.training.data.shape),
+            "normalization": self.training.normalization.to_json(),
+            "voxel_spacing_angstrom": self.training.voxel_spacing_angstrom,
+            "voxel_spacing_before_angstrom": self.spacing_before_angstrom,
+            "contrast_turned": self.turned,
+        }
+
+
+def files_of(path: Path, domain: str) -> list[Path]:
+    """The volumes that a path stands for.
+
+    A file is itself. Of a folder, and of the folders in it, the file that our layout or that of SHREC
+    2021 has for the domain; if there is none, every volume in the folder.
+
+    Raises
+    ------
+    InputError
+        If there is no such path, or nothing in the folder.
+    """
+    if not path.is_dir() or path.suffix == ".zarr":
+        return [path]
+    for folders in ([path], sorted(p for p in path.iterdir() if p.is_dir())):
+        named = [f / f"{name}{s}" for f in folders for name in NAMES[domain] for s in SUFFIXES]
+        found = [file for file in named if file.exists()]
+        if found:
+            return found
+    found = sorted(p for p in path.iterdir() if p.suffix.lower() in SUFFIXES)
+    if not found:
+        raise InputError(f"holds no volumes for the {domain} domain", path=path, remedy="name their folder")
+    return found
+
+
+def open_noisy(
+    paths: Sequence[Path], spacing: float | None, voxel_size: float | None, config: DualConfig
+) -> tuple[list[DomainVolume], list[str]]:
+    """The tomograms at one voxel spacing, the first one's if none is given, and what is odd about them.
+
+    Raises
+    ------
+    InputError
+        If a file cannot be used: unreadable, of unknown spacing, constant, or smaller than a patch.
+    """
+    volumes, warnings = [], []
+    for file in (f for path in paths for f in files_of(path, "noisy")):
+        volume = open_volume(file, voxel_spacing_angstrom=voxel_size)
+        warnings += [f"{file}: {text}" for text in volume_warnings(volume)]
+        spacing = spacing or volume.mean_spacing_angstrom
+        volumes.append(domain_volume(volume, spacing, config.patch_side, turned=False))
+    return volumes, warnings
+
+
+def open_clean(
+    names: Sequence[str], spacing: float, config: DualConfig, seed: int, progress: Progress
+) -> list[DomainVolume]:
+    """Densities, or cleaner tomograms, at a voxel spacing; grand models with protein as in the tomograms.
+
+    Raises
+    ------
+    InputError
+        As `open_noisy`; and for a preset that is not there.
+    """
+    turn = config.protein == "dark"
+    volumes = []
+    for name in names:
+        if name.startswith(PRESET):
+            volumes += packed_domain(name, spacing, config, seed, progress)
+            continue
+        for file in files_of(Path(name), "clean"):
+            turned = turn and is_density(file)
+            volumes.append(domain_volume(open_volume(file), spacing, config.patch_side, turned=turned))
+    return volumes
+
+
+def is_density(file: Path) -> bool:
+    """Whether a file is a grand model by its name: its protein is bright."""
+    return file.name.split(".")[0] in DENSITIES
+
+
+def packed_domain(
+    name: str, spacing: float, config: DualConfig, seed: int, progress: Progress
+) -> list[DomainVolume]:
+    """Grand models that the simulator packs as a preset says, at another voxel spacing."""
+    spec = load_spec(name.removeprefix(PRESET))
+    rounded = float(f"{spacing:.4g}")
+    box = spec.box.model_copy(update={"voxel_spacing_angstrom": rounded})
+    spec = spec.model_copy(update={"box": box, "seed": seed})
+    templates = build_templates(spec, progress)
+    volumes = []
+    for index in range(config.boxes):
+        density = packed(spec, index, templates, progress).density
+        volume = Volume(density, (rounded,) * 3)
+        title = f"{name} {index + 1}"
+        turned = config.protein == "dark"
+        volumes.append(domain_volume(volume, spacing, config.patch_side, turned=turned, name=title))
+    return volumes
+
+
+def domain_volume(
+    volume: Volume, spacing: float | None, patch_side: int, *, turned: bool, name: str = ""
+) -> DomainVolume:
+    """A volume at a voxel spacing with its own normalization."""
+    title = name or str(volume.path)
+    before = volume.mean_spacing_angstrom
+    if before is None or spacing is None:
+        raise InputError("the voxel spacing is unknown", path=title, remedy="give --voxel-size in Å")
+    data = rescaled(volume, spacing)
+    if turned:
+        data = -np.asarray(data, np.float32)
+    if min(data.shape) < patch_side:
+        sides = " × ".join(map(str, data.shape))
+        raise InputError(
+            f"has {sides} voxels of {spacing:.4g} Å, and a training patch has {patch_side} a side",
+            path=title,
+            remedy="give larger volumes, or a --config with a smaller patch_side",
+        )
+    return DomainVolume(standardized_density(data, title, spacing), title, before, turned)
+
+
+def rescaled(volume: Volume, spacing: float) -> Array:
+    """Band-limited voxels at another spacing; as they are if it is the same within half a percent.
+
+    Borders are continued by reflection before the Fourier transform, which takes the volume to be
+    periodic.
+    """
+    axes = volume.voxel_spacing_angstrom or (spacing,) * 3
+    if all(abs(before / spacing - 1) < NEARLY for before in axes):
+        return volume.data
+    padded = [padded_sides(side, before / spacing) for side, before in zip(volume.shape, axes, strict=True)]
+    old, new = ([pair[i] for pair in padded] for i in (0, 1))
+    starts = [-((o - n) // 2) for o, n in zip(old, volume.shape, strict=True)]
+    block = np.nan_to_num(read_block(volume.data, starts, old), posinf=0.0, neginf=0.0)
+    fine: Array = resample(torch.from_numpy(block), new, rolloff=ROLLOFF).numpy()
+    cut = []
+    for start, o, n, side in zip(starts, old, new, volume.shape, strict=True):
+        first = round(-start * n / o)
+        cut.append(slice(first, first + max(1, round(side * n / o))))
+    return np.ascontiguousarray(fine[tuple(cut)])
+
+
+def padded_sides(side: int, factor: float) -> tuple[int, int]:
+    """Even sides, before and after, whose ratio is the factor within half a percent.
+
+    Examples
+    --------
+    >>> padded_sides(100, 1.368)
+    (120, 164)
+    """
+    best = (side + 16 + side % 2, 0)
+    least = np.inf
+    for old in range(side + 16 + side % 2, side + 96, 2):
+        new = 2 * max(1, round(old * factor / 2))
+        error = abs(new / (old * factor) - 1)
+        if error < least:
+            best, least = (old, new), error
+        if error < NEARLY / 5:
+            break
+    return best

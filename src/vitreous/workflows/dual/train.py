@@ -1,0 +1,214 @@
+"""Train DUAL on two domains of files, into a run directory."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from vitreous.core import InputError, Interrupted, Progress, TrainingDiverged, Volume
+from vitreous.inference import choose_device
+from vitreous.io import check_writable, faults_in_words, file_sha256, write_text_atomic
+from vitreous.methods.dual import Dual, DualConfig
+from vitreous.training import CheckpointStore, save_model
+from vitreous.workflows.denoise import (
+    DenoiseSettings,
+    Source,
+    TrainedModel,
+    fit,
+    is_preset,
+    model_description,
+    prepared_model,
+    untrained,
+)
+from vitreous.workflows.denoise.config import chosen_config
+from vitreous.workflows.dual.domains import PRESET, DomainVolume, files_of, open_clean, open_noisy
+from vitreous.workflows.dual.report import training_report
+from vitreous.workflows.dual.request import DualTrainRequest
+from vitreous.workflows.run_directory import RunDirectory
+
+KIND = "dual-train"
+
+
+@dataclass(frozen=True, eq=False)
+class Domains:
+    """Both domains, opened."""
+
+    noisy: list[DomainVolume]
+    clean: list[DomainVolume]
+
+
+def train_dual(request: DualTrainRequest, progress: Progress) -> dict[str, Any]:
+    """Train on two unpaired domains, going on where an earlier run of the same request stopped.
+
+    The run directory gets the model, whose `model.json` has the normalization, voxel spacing and contrast
+    of both domains, a report and `run.json`.
+
+    Returns
+    -------
+    dict
+        Plain values: run directory, report, steps, seconds, warnings and the last figures.
+
+    Raises
+    ------
+    InputError
+        If a domain is empty or unusable, or the folder holds something else.
+    Interrupted
+        If the user stopped; a checkpoint is left.
+    TrainingDiverged
+        If a domain died twice, or the loss was not finite twice.
+    """
+    run = RunDirectory(request.output)
+    config = config_of(request)
+    digests = input_digests(request)
+    claim(request, run, digests)
+    domains, warnings = open_domains(request, config, progress)
+    for text in warnings:
+        progress.warn(text)
+    with run.locked():
+        store = CheckpointStore(run.checkpoints)
+        if request.overwrite:
+            store.clear()
+        facts = run.begin(KIND, request.to_json(), inputs_sha256=digests, command=request.command())
+        try:
+            with faults_in_words(store.folder):
+                model = trained(request, config, domains, progress, store)
+        except Interrupted:
+            run.write({**facts, "status": "interrupted"})
+            raise Interrupted(run.path) from None
+        except TrainingDiverged:
+            run.write({**facts, "status": "failed"})
+            raise
+        facts |= leave_model(request, run, model, domains, warnings)
+        run.write(facts)
+        store.clear()
+    kept = ("steps", "seconds", "warnings", "figures")
+    return {"run_dir": str(run.path), "report": str(run.report), **{key: facts[key] for key in kept}}
+
+
+def resume_dual(run_dir: Path, progress: Progress) -> dict[str, Any]:
+    """Go on with a stopped training from its folder alone.
+
+    Raises
+    ------
+    InputError
+        If it is finished, no run of this kind, or a file is not what it was.
+    """
+    run = RunDirectory(run_dir.absolute())
+    facts = run.read()
+    if facts["kind"] != KIND:
+        raise InputError(f"holds a run of kind {facts['kind']}", path=run.path)
+    if facts["status"] == "done":
+        raise InputError("the run is already done", path=run.path, remedy=f"see {run.report}")
+    try:
+        request = DualTrainRequest.from_json(facts["request"], run.path)
+    except (LookupError, TypeError, ValueError) as error:
+        raise InputError("run.json is damaged", path=run.path, remedy="start the run again") from error
+    return train_dual(request, progress)
+
+
+def config_of(request: DualTrainRequest) -> DualConfig:
+    """The configuration, with the contrast that was asked for."""
+    if request.protein not in ("dark", "bright"):
+        raise InputError(f"--protein {request.protein} is unknown", remedy="use dark or bright")
+    config: Any = chosen_config("dual", request.settings)
+    return DualConfig.model_validate({**config.model_dump(), "protein": request.protein})
+
+
+def input_digests(request: DualTrainRequest) -> dict[str, str]:
+    """SHA-256 of every file that the training depends on."""
+    files = [f for path in request.noisy for f in files_of(path, "noisy")]
+    named = [Path(name) for name in request.clean if not name.startswith(PRESET)]
+    files += [f for path in named for f in files_of(path, "clean")]
+    config = request.settings.config
+    files += [] if config is None or is_preset(config) else [Path(config)]
+    return {str(file): file_sha256(file) for file in dict.fromkeys(files)}
+
+
+def claim(request: DualTrainRequest, run: RunDirectory, digests: dict[str, str]) -> None:
+    """Make sure that the folder is free for this request, before any work is done."""
+    remedy = "add --overwrite or choose another -o"
+    if run.exists() and not request.overwrite:
+        facts = run.read()
+        if facts["kind"] != KIND or facts["request"] != request.to_json():
+            raise InputError("holds another run", path=run.path, remedy=remedy)
+        if facts["status"] == "done":
+            raise InputError("the run is already done", path=run.path, remedy=remedy)
+        changed = [path for path, digest in digests.items() if facts["inputs_sha256"].get(path) != digest]
+        if changed:
+            raise InputError(f"changed since the run in {run.path} began", path=changed[0], remedy=remedy)
+    check_writable(run.path / "run.json", 0, overwrite=True)
+
+
+def open_domains(
+    request: DualTrainRequest, config: DualConfig, progress: Progress
+) -> tuple[Domains, list[str]]:
+    """Open both domains at one voxel spacing; what is doubtful, one sentence each."""
+    noisy, warnings = open_noisy(request.noisy, request.spacing_angstrom, request.voxel_size_angstrom, config)
+    spacing = noisy[0].training.voxel_spacing_angstrom or 0.0
+    clean = open_clean(request.clean, spacing, config, request.settings.seed, progress)
+    for domain, volumes in (("noisy", noisy), ("clean", clean)):
+        voxels = sum(v.training.data.size for v in volumes)
+        progress.note(f"{domain} domain: {len(volumes)} volumes, {voxels / 1e6:.3g} million voxels")
+    rescaled = [v for v in (*noisy, *clean) if abs(v.spacing_before_angstrom / spacing - 1) > 0.005]
+    if rescaled:
+        progress.note(f"{len(rescaled)} volumes were rescaled to {spacing:.4g} Å")
+    return Domains(noisy, clean), warnings
+
+
+def trained(
+    request: DualTrainRequest,
+    config: DualConfig,
+    domains: Domains,
+    progress: Progress,
+    store: CheckpointStore,
+) -> TrainedModel:
+    """The networks after the game."""
+
+    def method_of(config: Any, precision: str) -> Dual:
+        return Dual(config, precision=precision, clean=[v.training for v in domains.clean])
+
+    settings: DenoiseSettings = replace(request.settings, time_budget_seconds=None)
+    model = untrained(method_of, config, choose_device(settings.device), settings.seed)
+    model, volumes = prepared_model(model, [v.training for v in domains.noisy], settings.seed)
+    progress.note(f"{model.compute.description}; {config.width} channels, batches of {config.batch}")
+    return fit(model, volumes, settings, progress, store)
+
+
+def leave_model(
+    request: DualTrainRequest,
+    run: RunDirectory,
+    model: TrainedModel,
+    domains: Domains,
+    warnings: Sequence[str],
+) -> dict[str, Any]:
+    """Write model and report; returns what `run.json` says of a finished run."""
+    record = model.record
+    assert record is not None
+    source = Source(volume_of(domains.noisy[0]))
+    description = {
+        **model_description(model, source, request.settings),
+        "protein": request.protein,
+        "domains": {name: [v.to_json() for v in getattr(domains, name)] for name in ("noisy", "clean")},
+    }
+    with faults_in_words(run.path / "model.json"):
+        save_model(run.path, model.network, description)
+    page = training_report(request, model, domains.noisy[0].training, domains.clean[0].training, warnings)
+    write_text_atomic(run.report, page)
+    figures = dict(record.monitored[-1][1]) if record.monitored else {}
+    return {
+        "status": "done",
+        "steps": len(record.losses),
+        "seconds": {"training": record.seconds},
+        "rollbacks": record.rollbacks,
+        "warnings": list(warnings),
+        "figures": figures,
+        "monitored": [[step, dict(seen)] for step, seen in record.monitored],
+    }
+
+
+def volume_of(one: DomainVolume) -> Volume:
+    """A domain's volume as `Volume`."""
+    spacing = one.training.voxel_spacing_angstrom
+    return Volume(one.training.data, None if spacing is None else (spacing,) * 3)

@@ -1,0 +1,317 @@
+"""DUAL on files: domains, training that is stopped and resumed, simulated tomograms with their truth."""
+
+import json
+import shutil
+
+import numpy as np
+import pytest
+
+from vitreous import Volume, open_volume, write_volume
+from vitreous.core import InputError, Interrupted, SilentProgress
+from vitreous.methods import DualConfig
+from vitreous.training import load_model
+from vitreous.workflows.denoise import DenoiseSettings
+from vitreous.workflows.dual import (
+    DualSimulateRequest,
+    DualTrainRequest,
+    convert_dual,
+    resume_dual,
+    resume_dual_simulation,
+    simulate_dual,
+    train_dual,
+)
+from vitreous.workflows.dual.domains import domain_volume, files_of, padded_sides, rescaled
+
+CONFIG = """
+method = "dual"
+width = 2
+judge_width = 2
+levels = 1
+batch = 1
+patch_side = 16
+boxes = 1
+box_side = 32
+steps = 4
+"""
+
+
+def white(seed, shape=(20, 22, 24)):
+    return np.random.default_rng(seed).normal(size=shape).astype(np.float32)
+
+
+def density():
+    z, y, x = np.ogrid[:20, :22, :24]
+    return (5.0 * ((z - 9) ** 2 + (y - 10) ** 2 + (x - 11) ** 2 < 25)).astype(np.float32)
+
+
+def fill(folder):
+    """A folder of tomograms, one in our layout with its truth, and the configuration."""
+    (folder / "config.toml").write_text(CONFIG)
+    ours = folder / "sim" / "tomogram_000"
+    ours.mkdir(parents=True)
+    write_volume(ours / "tomogram.mrc", Volume(3 + white(0) - 0.2 * density(), 10.0))
+    write_volume(ours / "grand_model.mrc", Volume(density(), 10.0))
+    write_volume(ours / "class_mask.mrc", Volume((density() > 1).astype(np.int16), 10.0), dtype=np.int16)
+    (ours / "poses.csv").write_text("the truth\n")
+    return folder
+
+
+@pytest.fixture
+def data(tmp_path):
+    return fill(tmp_path)
+
+
+def request(data, **changes):
+    settings = DenoiseSettings(method="dual", config=str(data / "config.toml"), seed=3)
+    whole = {"noisy": (data / "sim",), "clean": (str(data / "sim"),), "output": data / "run"}
+    return DualTrainRequest(**{**whole, "settings": settings, **changes})
+
+
+class Stopping(SilentProgress):
+    def __init__(self, after):
+        self.left = after
+
+    def should_stop(self):
+        self.left -= 1
+        return self.left < 0
+
+
+@pytest.fixture(scope="session")
+def trained(tmp_path_factory):
+    folder = fill(tmp_path_factory.mktemp("trained"))
+    train_dual(request(folder), SilentProgress())
+    return folder / "run"
+
+
+@pytest.fixture
+def model(data, trained):
+    """A run directory of a training on the same voxels, which a test may spoil."""
+    shutil.copytree(trained, data / "run")
+    return data / "run"
+
+
+def test_a_training_leaves_model_report_and_record(data, model):
+    facts, _ = load_model(model)
+    noisy, clean = (facts["domains"][name][0] for name in ("noisy", "clean"))
+    assert noisy["source"].endswith("sim/tomogram_000/tomogram.mrc")
+    assert noisy["normalization"]["mean"] == pytest.approx(3, abs=0.1)
+    assert clean["contrast_turned"]
+    assert not noisy["contrast_turned"]
+    assert (facts["protein"], facts["config"]["voxel_spacing_angstrom"]) == ("dark", pytest.approx(10))
+    run = json.loads((model / "run.json").read_text())
+    assert run["status"] == "done"
+    assert run["monitored"][-1][0] == 4
+    assert "noisy_spectral_distance" in run["figures"]
+    page = (model / "report.html").read_text()
+    assert "Slices" in page
+    assert "Clean reconstruction" in page
+    assert not (model / "checkpoints").exists()
+
+
+@pytest.mark.parametrize("stop", [3])
+def test_a_stopped_training_ends_with_the_same_bytes(data, model, stop):
+    asked = request(data, output=data / "stopped")
+    with pytest.raises(Interrupted):
+        train_dual(asked, Stopping(stop))
+    resume_dual(data / "stopped", SilentProgress())
+    first, second = ((f / "model.safetensors").read_bytes() for f in (model, data / "stopped"))
+    assert first == second
+    with pytest.raises(InputError, match="already done"):
+        resume_dual(data / "stopped", SilentProgress())
+
+
+def test_what_changed_meanwhile_is_not_gone_on_with(data):
+    asked = request(data)
+    with pytest.raises(Interrupted):
+        train_dual(asked, Stopping(1))
+    write_volume(data / "sim/tomogram_000/grand_model.mrc", Volume(2 * density(), 10.0), overwrite=True)
+    with pytest.raises(InputError, match=r"grand_model\.mrc: changed since"):
+        train_dual(asked, SilentProgress())
+
+
+def test_another_run_is_not_overwritten(data):
+    train_dual(request(data), SilentProgress())
+    model = data / "run"
+    other = request(data, protein="bright")
+    with pytest.raises(InputError, match="holds another run; add --overwrite"):
+        train_dual(other, SilentProgress())
+    with pytest.raises(InputError, match="already done"):
+        train_dual(request(data), SilentProgress())
+    before = (model / "model.safetensors").read_bytes()
+    train_dual(request(data, protein="bright", overwrite=True), SilentProgress())
+    assert (model / "model.safetensors").read_bytes() != before
+
+
+def test_a_preset_is_a_clean_domain(data):
+    small = data / "small.toml"
+    small.write_text('[box]\nshape = [16, 24, 24]\n[[particles]]\nstructure = "phantom:ldh"\ncount = 2\n')
+    train_dual(request(data, clean=(f"preset:{small}",)), SilentProgress())
+    facts, _ = load_model(data / "run")
+    assert facts["domains"]["clean"][0]["shape"] == [16, 24, 24]
+
+
+BAD = {
+    "empty folder": (lambda d: {"noisy": (d / "empty",)}, "holds no volumes for the noisy domain"),
+    "no file": (lambda d: {"noisy": (d / "none.mrc",)}, r"none\.mrc"),
+    "spacing": (lambda d: {"noisy": (d / "unknown.mrc",)}, "no usable voxel spacing.*--voxel-size"),
+    "small": (lambda d: {"noisy": (d / "small.mrc",)}, "a training patch has 16 a side"),
+    "constant": (lambda d: {"clean": (str(d / "constant.mrc"),)}, "all its voxels are equal.*clean domain"),
+    "constant tomogram": (lambda d: {"noisy": (d / "constant.mrc",)}, "all its voxels are equal"),
+    "preset": (lambda d: {"clean": ("preset:nonsense",)}, "nonsense"),
+    "protein": (lambda d: {"protein": "grey"}, "--protein grey is unknown"),
+}
+
+
+@pytest.mark.parametrize("case", BAD)
+def test_bad_input_is_one_line_and_leaves_nothing(data, case):
+    (data / "empty").mkdir()
+    write_volume(data / "unknown.mrc", Volume(white(0)))
+    write_volume(data / "small.mrc", Volume(white(0, (12, 20, 20)), 10.0))
+    write_volume(data / "constant.mrc", Volume(np.ones((20, 20, 20), np.float32), 10.0))
+    changes, message = BAD[case]
+    with pytest.raises(InputError, match=message) as caught:
+        train_dual(request(data, **changes(data)), SilentProgress())
+    assert "\n" not in str(caught.value)
+    assert not (data / "run" / "model.json").exists()
+
+
+def test_folders_of_either_layout_and_of_files(tmp_path):
+    for name in (
+        "shrec/model_0/reconstruction.mrc",
+        "shrec/model_0/grandmodel.mrc",
+        "files/b.mrc",
+        "files/a.rec",
+    ):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    assert files_of(tmp_path / "shrec", "noisy") == [tmp_path / "shrec/model_0/reconstruction.mrc"]
+    assert files_of(tmp_path / "shrec/model_0", "clean") == [tmp_path / "shrec/model_0/grandmodel.mrc"]
+    assert files_of(tmp_path / "files", "noisy") == [tmp_path / "files/a.rec", tmp_path / "files/b.mrc"]
+
+
+def test_rescaling_keeps_shapes_of_things():
+    """A Gaussian blob on a finer grid and a coarser one: within 2 % of its height in the middle."""
+    z, y, x = np.ogrid[:40, :44, :48]
+
+    def blob(width, centre):
+        distance = sum((a - c) ** 2 for a, c in zip((z, y, x), centre, strict=True))
+        return np.exp(-distance / (2 * width**2)).astype(np.float32)
+
+    for spacing in (7.0, 13.68):
+        changed = rescaled(Volume(blob(4.0, (19, 21, 23)), 10.0), spacing)
+        assert changed.shape == tuple(round(n * 10 / spacing) for n in (40, 44, 48))
+        assert changed.max() == pytest.approx(1, abs=0.02)
+        found = np.array(np.unravel_index(changed.argmax(), changed.shape)) * spacing / 10
+        assert np.abs(found - (19, 21, 23)).max() < 1.2
+        second = np.square(np.arange(changed.shape[0]) * spacing / 10 - 19) @ changed.sum((1, 2))
+        assert second / changed.sum() == pytest.approx(16, rel=0.1)
+    same = white(0)
+    assert rescaled(Volume(same, 10.0), 10.02) is same
+
+
+@pytest.mark.parametrize("factor", [0.2, 0.73, 1.368, 1.0 / 3, 2.7])
+def test_padded_sides_meet_the_ratio(factor):
+    for side in (17, 64, 200):
+        old, new = padded_sides(side, factor)
+        assert old >= side + 16
+        assert (old % 2, new % 2) == (0, 0)
+        assert new / old == pytest.approx(factor, rel=0.005)
+
+
+def test_the_clean_domain_is_turned_where_protein_is_dark():
+    one = domain_volume(Volume(density(), 10.0), 10.0, 16, turned=True, name="box")
+    assert one.training.data.min() == -5
+    bad = Volume(np.full((20, 20, 20), np.nan, np.float32), 10.0)
+    with pytest.raises(InputError, match="box: it holds no finite voxel"):
+        domain_volume(bad, 10.0, 16, turned=False, name="box")
+
+
+def test_a_stopped_simulation_is_gone_on_with(data, model):
+    asked = DualSimulateRequest((data / "sim/tomogram_000",), model, data / "out", 2, 7)
+    with pytest.raises(Interrupted, match="out"):
+        simulate_dual(asked, Stopping(100))
+    assert len(resume_dual_simulation(data / "out", SilentProgress())["tomograms"]) == 2
+    simulate(data, output=data / "whole")
+    for name in ("tomogram_000_000", "tomogram_000_001"):
+        voxels = [open_volume(data / f / name / "tomogram.mrc").data for f in ("out", "whole")]
+        np.testing.assert_array_equal(*voxels)
+    with pytest.raises(InputError, match="already done"):
+        resume_dual_simulation(data / "out", SilentProgress())
+
+
+def simulate(data, **changes):
+    whole = {"inputs": (data / "sim/tomogram_000",), "model": data / "run", "output": data / "out"}
+    return simulate_dual(DualSimulateRequest(**{**whole, "count": 2, "seed": 7, **changes}), SilentProgress())
+
+
+def test_simulated_tomograms_differ_in_noise_and_keep_the_truth(data, model):
+    made = simulate(data)
+    folders = sorted(p for p in (data / "out").iterdir() if p.is_dir())
+    assert [str(f) for f in folders] == made["tomograms"]
+    first, second = (open_volume(f / "tomogram.mrc") for f in folders)
+    assert first.shape == (20, 22, 24)
+    assert abs(np.corrcoef(first.data.ravel(), second.data.ravel())[0, 1]) < 0.9
+    assert first.data.mean() == pytest.approx(3, abs=0.3)  # the grey values of the tomograms
+    for name in ("grand_model.mrc", "class_mask.mrc", "poses.csv"):
+        truth = (data / "sim/tomogram_000" / name).read_bytes()
+        assert all((f / name).read_bytes() == truth for f in folders)
+    assert not (folders[0] / "tomogram_even.mrc").exists()
+
+
+def test_the_same_seed_gives_the_same_bytes_and_more_can_be_added(data, model):
+    simulate(data, count=1)
+    kept = data / "out/tomogram_000_000/tomogram.mrc"
+    before = kept.stat().st_mtime_ns
+    simulate(data, count=2)
+    assert kept.stat().st_mtime_ns == before
+    simulate(data, output=data / "again")
+    voxels = [open_volume(data / f / "tomogram_000_001/tomogram.mrc").data for f in ("out", "again")]
+    np.testing.assert_array_equal(*voxels)
+    with pytest.raises(InputError, match="holds another run"):
+        simulate(data, seed=8)
+    simulate(data, seed=8, overwrite=True)
+    assert not np.array_equal(
+        open_volume(kept).data, open_volume(data / "again/tomogram_000_000/tomogram.mrc").data
+    )
+
+
+def test_what_is_in_the_way_stays(data, model):
+    (data / "out/tomogram_000_000").mkdir(parents=True)
+    (data / "out/tomogram_000_000/mine.txt").write_text("mine")
+    with pytest.raises(InputError, match="is in the way"):
+        simulate(data, overwrite=True)
+
+
+def test_a_grand_model_of_another_spacing_is_not_rescaled(data, model):
+    write_volume(data / "other.mrc", Volume(density(), 13.5))
+    with pytest.raises(InputError, match=r"other\.mrc: has voxels of 13\.5 Å.*10 Å"):
+        simulate(data, inputs=(data / "other.mrc",))
+
+
+def test_conversion_both_ways(data, model):
+    tomogram, grand = (data / "sim/tomogram_000" / n for n in ("tomogram.mrc", "grand_model.mrc"))
+    convert_dual(tomogram, data / "c.mrc", "clean", model, SilentProgress())
+    convert_dual(grand, data / "n.mrc", "noisy", model, SilentProgress(), seed=4)
+    assert open_volume(data / "n.mrc").data.mean() == pytest.approx(3, abs=0.3)
+    assert open_volume(data / "c.mrc").shape == (20, 22, 24)
+    with pytest.raises(InputError, match="--to sideways"):
+        convert_dual(tomogram, data / "x.mrc", "sideways", model, SilentProgress())
+    with pytest.raises(InputError, match=r"n\.mrc.*exists"):
+        convert_dual(grand, data / "n.mrc", "noisy", model, SilentProgress())
+
+
+def test_a_model_of_another_method_is_refused(data, model):
+    facts = json.loads((model / "model.json").read_text())
+    (model / "model.json").write_text(json.dumps({**facts, "method": "n2n"}))
+    with pytest.raises(InputError, match="of the method n2n, not dual"):
+        simulate(data)
+    shutil.rmtree(model)
+    with pytest.raises(InputError, match="is missing"):
+        simulate(data)
+
+
+def test_the_configuration_of_the_paper_is_had_by_name(data):
+    settings = DenoiseSettings(method="dual", config="paper", steps=1)
+    from vitreous.workflows.dual.train import config_of
+
+    assert config_of(request(data, settings=settings)) == DualConfig.paper().model_copy(update={"steps": 1})
