@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
 
 import vitreous
 from vitreous.core import InputError, Interrupted, Progress
@@ -32,9 +33,42 @@ from vitreous.workflows.run_directory import RunDirectory
 
 WRITTEN_SUFFIXES = (".mrc", ".rec", ".map", ".zarr")
 
+RequestT = TypeVar("RequestT", bound=DenoiseRequest)
+PlanT = TypeVar("PlanT")
+ResultT = TypeVar("ResultT")
+
+
+@dataclass(frozen=True)
+class FileTask(Generic[RequestT, PlanT, ResultT]):
+    """What is done to one file, under the name that `run.json` has for it.
+
+    Parameters
+    ----------
+    kind
+        The name.
+    plan
+        Looks at the input and refuses what cannot be done.
+    carry_out
+        Makes the result, with checkpoints; raises Interrupted if the user stopped.
+    leave_results
+        Writes what is left behind; returns what `run.json` says of a finished run.
+    """
+
+    kind: str
+    plan: Callable[[Source, Any], PlanT]
+    carry_out: Callable[[PlanT, Source, Any, Progress, CheckpointStore], ResultT]
+    leave_results: Callable[[RequestT, RunDirectory, Source, ResultT, tuple[str, ...]], dict[str, Any]]
+
 
 def denoise_file(request: DenoiseRequest, progress: Progress) -> DenoiseOutcome:
-    """Denoise one file, going on where an earlier run of the same request stopped.
+    """Denoise one file, going on where an earlier run of the same request stopped; see `done_to_file`."""
+    return done_to_file(FileTask("denoise", plan_denoising, carry_out, leave_results), request, progress)
+
+
+def done_to_file(
+    task: FileTask[RequestT, PlanT, ResultT], request: RequestT, progress: Progress
+) -> DenoiseOutcome:
+    """Do something to one file, going on where an earlier run of the same request stopped.
 
     Raises
     ------
@@ -45,7 +79,7 @@ def denoise_file(request: DenoiseRequest, progress: Progress) -> DenoiseOutcome:
     """
     run = RunDirectory(request.run_dir)
     source, warnings = open_source(request, progress)
-    plan = plan_denoising(source, request.settings)
+    plan = task.plan(source, request.settings)
     inputs = input_digests(request, source)
     claim(request, run, source, inputs, progress)
     with run.locked():
@@ -54,14 +88,14 @@ def denoise_file(request: DenoiseRequest, progress: Progress) -> DenoiseOutcome:
         store = CheckpointStore(run.checkpoints)
         if request.overwrite:
             store.clear()
-        facts = run.begin("denoise", request.to_json(), inputs_sha256=inputs, command=request.command())
+        facts = run.begin(task.kind, request.to_json(), inputs_sha256=inputs, command=request.command())
         try:
             with faults_in_words(store.folder):
-                result = carry_out(plan, source, request.settings, progress, store)
+                result = task.carry_out(plan, source, request.settings, progress, store)
         except Interrupted:
             run.write({**facts, "status": "interrupted"})
             raise Interrupted(run.path) from None
-        facts |= leave_results(request, run, source, result, warnings)
+        facts |= task.leave_results(request, run, source, result, warnings)
         run.write(facts)
         store.clear()  # only now: a kill before would have left neither checkpoint nor result
     return DenoiseOutcome(request.output, run.path, run.report, facts)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import vitreous
-from vitreous.core import InputError, Interrupted, Progress
+from vitreous.core import InputError, Progress
 from vitreous.io import (
     faults_in_words,
     file_sha256,
@@ -17,11 +17,10 @@ from vitreous.io import (
     write_volume,
 )
 from vitreous.report import render_denoise_report
-from vitreous.training import CheckpointStore, save_model
+from vitreous.training import save_model
 from vitreous.workflows.denoise import Source, model_description
 from vitreous.workflows.denoise_files import DenoiseOutcome, DenoiseRequest
-from vitreous.workflows.denoise_files.inputs import input_digests, open_source
-from vitreous.workflows.denoise_files.one import claim
+from vitreous.workflows.denoise_files.one import FileTask, done_to_file
 from vitreous.workflows.run_directory import RunDirectory, check_unchanged
 from vitreous.workflows.wedge.evidence import wedge_evidence
 from vitreous.workflows.wedge.filling import carry_out, plan_filling
@@ -77,35 +76,9 @@ class WedgeRequest(DenoiseRequest):
 def fill_file(request: WedgeRequest, progress: Progress) -> DenoiseOutcome:
     """Fill the wedge of one file, going on where an earlier run of the same request stopped.
 
-    Raises
-    ------
-    InputError
-        If the input is unusable, or the output exists and is not this run's.
-    Interrupted
-        If the user stopped; the run directory holds a checkpoint.
+    See `workflows.denoise_files.one.done_to_file` for what it raises.
     """
-    run = RunDirectory(request.run_dir)
-    source, warnings = open_source(request, progress)
-    plan = plan_filling(source, request.settings)
-    inputs = input_digests(request, source)
-    claim(request, run, source, inputs, progress)
-    with run.locked():
-        for text in warnings:
-            progress.warn(text)
-        store = CheckpointStore(run.checkpoints)
-        if request.overwrite:
-            store.clear()
-        facts = run.begin(KIND, request.to_json(), inputs_sha256=inputs, command=request.command())
-        try:
-            with faults_in_words(store.folder):
-                result = carry_out(plan, source, request.settings, progress, store)
-        except Interrupted:
-            run.write({**facts, "status": "interrupted"})
-            raise Interrupted(run.path) from None
-        facts |= leave_results(request, run, source, result, warnings)
-        run.write(facts)
-        store.clear()
-    return DenoiseOutcome(request.output, run.path, run.report, facts)
+    return done_to_file(FileTask(KIND, plan_filling, carry_out, leave_results), request, progress)
 
 
 def leave_results(
