@@ -10,7 +10,8 @@ from vitreous.metrics import band_correlation
 from vitreous.workflows.wedge import fill_wedge
 
 SHELLS = ((0.02, 0.06), (0.06, 0.1), (0.1, 0.15))
-LEAST = (0.6, 0.5, 0.4)
+LEAST = (0.8, 0.75, 0.65)
+CHANCE = 0.3  # two standard errors of the innermost shell, which has some forty missing frequencies
 
 
 @pytest.mark.slow
@@ -23,6 +24,6 @@ def test_the_missing_region_is_filled_with_what_belongs_there():
     found = [band_correlation(filled, truth, shell, missing) for shell in SHELLS]
     before = [band_correlation(case.noisy, truth, shell, missing) for shell in SHELLS]
     mirrored = [band_correlation(filled[::-1], truth, shell, missing) for shell in SHELLS]
-    assert np.abs(before).max() < 0.05
+    assert np.abs(before).max() < CHANCE
     assert (np.array(found) > LEAST).all(), found
-    assert np.max(mirrored) < 0.3
+    assert np.max(mirrored) < CHANCE
