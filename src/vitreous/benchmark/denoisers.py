@@ -191,8 +191,8 @@ def dual_t1() -> Comparison:
         ("noisy", *CLASSICAL_TUNED, "topaz-small", "topaz-large", "dual", "noise-model"),
         published=published_of(["shrec21-like"], published.DUAL_T1),
         text="Truth is the specimen's density, neither its CTF nor its wedge, and every volume is "
-        "standardized before PSNR and SSIM, as in the paper; filters are tuned on that truth. `topaz-…`: our "
-        "Noise2Noise U-Net of two widths, trained on other tomograms.",
+        "standardized before PSNR and SSIM, as in the paper; filters are tuned on that truth before it is "
+        "standardized. `topaz-…`: our Noise2Noise U-Net of two widths, trained on other tomograms.",
         measure=measure_standardized,
     )
 
