@@ -1,5 +1,7 @@
 """The denoising methods: one folder each, and one mapping from the names users type."""
 
+from typing import Any
+
 from vitreous.methods.blindspot import BlindSpot, BlindSpotConfig
 from vitreous.methods.classical import (
     Bilateral,
@@ -34,7 +36,15 @@ from vitreous.methods.supervised import (
     VNet,
     VNetConfig,
 )
-from vitreous.methods.wedge import IsoNet, IsoNetConfig, WedgeConfig, WedgeFilling, WedgeMethod
+from vitreous.methods.wedge import (
+    IsoNet,
+    IsoNetConfig,
+    TransposedConfig,
+    TransposedDomains,
+    WedgeConfig,
+    WedgeFilling,
+    WedgeMethod,
+)
 
 CLASSICAL: dict[str, type[ClassicalMethod]] = {
     "gaussian": Gaussian,
@@ -73,8 +83,9 @@ LEARNED: dict[
     "vnet": (VNet, VNetConfig),
     "dual": (Dual, DualConfig),
 }
-WEDGE: dict[str, tuple[type[WedgeFilling] | type[IsoNet], type[WedgeConfig]]] = {
+WEDGE: dict[str, tuple[type[WedgeMethod[Any]], type[WedgeConfig]]] = {
     "noise-model": (WedgeFilling, WedgeConfig),
+    "dual": (TransposedDomains, TransposedConfig),
     "isonet": (IsoNet, IsoNetConfig),
 }
 

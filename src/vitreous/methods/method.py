@@ -255,6 +255,11 @@ def batch_of(crops: Sequence[Tensor], device: torch.device) -> Tensor:
     return torch.stack(list(crops))[:, None].to(device=device, memory_format=torch.channels_last_3d)
 
 
+def batches_of(drawn: Sequence[Sequence[Tensor]], device: torch.device) -> list[Tensor]:
+    """Crops that belong together, drawn one after the other, as one batch of each kind."""
+    return [batch_of(kind, device) for kind in zip(*drawn, strict=True)]
+
+
 def mirrored(index: int) -> tuple[int, ...]:
     """The axes of the index-th of the eight mirror images of a volume."""
     return tuple(axis for axis in range(3) if (index >> axis) & 1)

@@ -91,19 +91,10 @@ class DualObjective:
         again = self._simulated(played.clean, generator)
         figures = {name: float(value) for name, value in self.generator_losses(played).items()}
         figures["discriminators"] = float(self.judges_loss(played))
-        wrong = []
-        pairs = (
-            ("noisy", played.noisy, played.fake_noisy),
-            ("clean", played.clean, played.fake_clean),
-        )
-        for domain, real, fake in pairs:
-            ratio = float(fake.float().var() / real.float().var().clamp_min(1e-12))
-            figures[f"{domain}_variance_ratio"] = ratio
-            figures[f"{domain}_spectral_distance"] = spectral_distance(real, fake)
-            if not DEAD < ratio < WILD:
-                wrong.append(
-                    f"the {domain} domain died: fake volumes have {ratio:.2g} × the variance of real"
-                )
+        noisy, noisy_wrong = domain_figures("noisy", played.noisy, played.fake_noisy)
+        clean, clean_wrong = domain_figures("clean", played.clean, played.fake_clean)
+        figures |= {**noisy, **clean}
+        wrong = [text for text in (noisy_wrong, clean_wrong) if text]
         difference = 0.5 * (played.fake_noisy - again).float().var() / played.fake_noisy.float().var()
         figures["drawn_share"] = float(difference)
         return figures, " and ".join(wrong)
@@ -173,6 +164,17 @@ class DualObjective:
     def _simulated(self, clean: Tensor, generator: torch.Generator) -> Tensor:
         codes = torch.randn((len(clean), self.config.codes), generator=generator).to(self.device)
         return self.network.tomogram(clean, self.network.mask_of(codes, generator))
+
+
+def domain_figures(domain: str, real: Tensor, fake: Tensor) -> tuple[dict[str, float], str]:
+    """How fake volumes of a domain compare with real ones, and whether it died, in words or ""."""
+    ratio = float(fake.float().var() / real.float().var().clamp_min(1e-12))
+    figures = {
+        f"{domain}_variance_ratio": ratio,
+        f"{domain}_spectral_distance": spectral_distance(real, fake),
+    }
+    died = f"the {domain} domain died: fake volumes have {ratio:.2g} × the variance of real"
+    return figures, "" if DEAD < ratio < WILD else died
 
 
 def spectral_distance(real: Tensor, fake: Tensor) -> float:

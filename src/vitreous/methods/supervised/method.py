@@ -20,6 +20,7 @@ from vitreous.methods.method import (
     PreparedVolume,
     VolumeIndependent,
     batch_of,
+    batches_of,
     mirror_mean,
     placed,
 )
@@ -246,7 +247,7 @@ class SimulatedObjective:
         """Draw a batch and compare."""
         patches = [self.sampler.draw(generator) for _ in range(self.config.batch)]
         pairs = [self._pair(patch, generator) for patch in patches]
-        noisy, clean, levels = (batch_of(part, self.device) for part in zip(*pairs, strict=True))
+        noisy, clean, levels = batches_of(pairs, self.device)
         inside = batch_of([p.inside for p in patches], self.device)
         x = torch.cat([noisy, levels], dim=1) if self.sees_level else noisy
         loss = masked_mean_square(self.network(x).float(), clean, inside)

@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
-from typing import ClassVar
+from typing import ClassVar, Self
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
-from pydantic import Field
 from torch import Tensor, nn
 
 from vitreous.core import read_block
@@ -17,89 +14,35 @@ from vitreous.fourier import NoiseGenerator
 from vitreous.inference import Tile
 from vitreous.inference.predict import Predictor
 from vitreous.losses import measured_fourier_loss
-from vitreous.methods.method import PreparedVolume, batch_of, placed, predict_mirrored
-from vitreous.methods.noise2noise import pair_noise_spectrum
+from vitreous.methods.method import PreparedVolume, batches_of, placed, predict_mirrored
 from vitreous.methods.noise_model import NoiseModel, NoiseModelConfig, recorrupted_pair
 from vitreous.methods.noise_model.method import fixed_alpha, gain_over, levelled, seen_spectrum
 from vitreous.methods.periodic import PeriodicFields
-from vitreous.methods.wedge.geometry import AXES, MissingWedge, missing_wedge
+from vitreous.methods.wedge.config import WedgeConfig, fixed_wedge
+from vitreous.methods.wedge.method import WedgeMethod
 from vitreous.methods.wedge.patches import Placement, RotatedPatches, emptied
-from vitreous.networks.unet3d import unet_bytes_per_voxel
-from vitreous.training import TrainingVolume
+from vitreous.methods.wedge.preparation import with_wedge
 
 
-class WedgeConfig(NoiseModelConfig):
-    """Settings of the noise-model method with wedge filling; see `NoiseModelConfig` for the others.
-
-    `tilt_range_deg` and `tilt_axis` ("y" or "x") are estimated where None. `upright_share` of the
-    patches are neither rotated nor emptied: they are not interpolated, and so keep the measured region
-    as sharp as plain denoising does.
-    """
-
-    tilt_range_deg: tuple[float, float] | None = None
-    tilt_axis: str | None = Field(None, pattern="^[yx]$")
-    upright_share: float = Field(0.25, ge=0, le=1)
-
-
-class WedgeFilling:
+class WedgeFilling(WedgeMethod[WedgeConfig]):
     """Fill the missing wedge and denoise, from one volume or from two halves (DeepDeWedge, § 1.3).
 
     The input of training is y + αn, the target y - n/α (two halves take their places where there are
     two), both cut as the same rotated cube. The input loses a second wedge in the cube's own frame; the
     loss looks where the target was measured. What the network learns to put into the second wedge it
     then puts into the first one of y + αn.
-
-    Parameters
-    ----------
-    config
-        Settings.
-    precision
-        "float32" or "bfloat16", for prediction.
     """
 
     name: ClassVar[str] = "noise-model"
-    tile: int | None = None
+    config_type = WedgeConfig
     takes_halves: ClassVar[bool] = True
 
-    def __init__(self, config: WedgeConfig | None = None, *, precision: str = "float32") -> None:
-        self.config: WedgeConfig = config or WedgeConfig()
-        self.precision = precision
-
-    @property
-    def bytes_per_voxel(self) -> float:
-        """Working memory of prediction for each voxel of a tile."""
-        return unet_bytes_per_voxel(self.config.width)
-
-    @property
-    def rounds(self) -> int:
-        """One training is all."""
-        return 1
-
-    @property
-    def wedge(self) -> MissingWedge:
-        """What is missing; known after `adapted`."""
-        return fixed_wedge(self.config)
-
-    def at_round(self, number: int) -> WedgeFilling:
-        """The method itself."""
-        return self
-
-    def refilled(self, volume: PreparedVolume, prediction: NDArray[np.float32]) -> PreparedVolume:
-        """The volume as it is: there is no second round."""
-        return volume
-
-    def prepare(self, volume: TrainingVolume) -> PreparedVolume:
-        """What the noise model finds out; with two halves, the noise of their mean. And the tilt range."""
-        return prepared_for_filling(volume, self.config)
-
-    def adapted(self, volumes: Sequence[PreparedVolume]) -> WedgeFilling:
+    def adapted(self, volumes: Sequence[PreparedVolume]) -> Self:
         """The noise model's settings, and the wedge."""
         fixed = NoiseModel(self.config).adapted(volumes).config
-        return WedgeFilling(with_wedge(self.config, fixed, volumes), precision=self.precision)
-
-    def build_network(self, seed: int) -> nn.Module:
-        """A U-Net."""
-        return self.config.build_unet(seed)
+        update = fixed.model_dump(include=set(NoiseModelConfig.model_fields))
+        config = with_wedge(self.config.model_copy(update=update), volumes)
+        return type(self)(config, precision=self.precision)
 
     def objective(
         self, network: nn.Module, volumes: Sequence[PreparedVolume], device: torch.device
@@ -134,12 +77,6 @@ class WedgeFilling:
             for draw in range(self.config.draws)
         ]
 
-    def predictor(
-        self, network: nn.Module, volume: PreparedVolume, device: torch.device, seed: int
-    ) -> Predictor:
-        """Mean of the members."""
-        return mean_of(self.members(network, volume, device, seed))
-
     def _member(
         self,
         network: nn.Module,
@@ -159,56 +96,6 @@ class WedgeFilling:
             return predict_mirrored(network, level, mirror, device, self.precision) * gain.to(device)
 
         return predict
-
-
-def mean_of(members: Sequence[Predictor]) -> Predictor:
-    """A predictor that averages others."""
-    return lambda block, tile: torch.stack([member(block, tile) for member in members]).mean(0)
-
-
-def prepared_for_filling(volume: TrainingVolume, config: WedgeConfig) -> PreparedVolume:
-    """A volume with its noise spectrum, and with the tilt range in words."""
-    if volume.target is None:
-        prepared = replace(NoiseModel(config).prepare(volume), stabilizer=None)
-    else:
-        prepared = PreparedVolume(volume, pair_noise_spectrum(volume), summary=config.beginning)
-    wedge = wedge_of(prepared, config)
-    how = "estimated from the noise" if config.tilt_range_deg is None else "as given"
-    summary = {
-        k: v for k, v in prepared.summary.items() if k not in ("tilt axis", "noise follows the density")
-    }
-    return replace(prepared, summary={**summary, "tilt range": f"{wedge.described} ({how})"})
-
-
-def wedge_of(prepared: PreparedVolume, config: WedgeConfig) -> MissingWedge:
-    """The wedge of a prepared volume."""
-    if prepared.noise_spectrum is None:
-        raise ValueError("the volume was not prepared by a method that estimates its noise")
-    return missing_wedge(
-        prepared.noise_spectrum,
-        prepared.volume.name,
-        tilt_range_deg=config.tilt_range_deg,
-        tilt_axis=None if config.tilt_axis is None else AXES[config.tilt_axis],
-        likely_axis=prepared.tilt_axis or 1,
-    )
-
-
-def with_wedge(
-    config: WedgeConfig, fixed: NoiseModelConfig, volumes: Sequence[PreparedVolume]
-) -> WedgeConfig:
-    """The configuration with what the noise model fixed, and the first volume's wedge."""
-    wedge = wedge_of(volumes[0], config)
-    limits = tuple(round(v, 1) for v in wedge.tilt_range_deg)
-    update = {"tilt_range_deg": limits, "tilt_axis": "y" if wedge.tilt_axis == 1 else "x"}
-    settings = {**fixed.model_dump(include=set(NoiseModelConfig.model_fields)), **update}
-    return config.model_copy(update=settings)
-
-
-def fixed_wedge(config: WedgeConfig) -> MissingWedge:
-    """The wedge of a configuration that `adapted` has fixed."""
-    if config.tilt_range_deg is None or config.tilt_axis is None:
-        raise ValueError("the wedge was left to the volumes: call the method's adapted() first")
-    return MissingWedge(config.tilt_range_deg, AXES[config.tilt_axis])
 
 
 class FillingObjective:
@@ -240,22 +127,25 @@ class FillingObjective:
 
     def loss(self, generator: torch.Generator) -> tuple[Tensor, str]:
         """Draw a batch and compare."""
-        inputs, targets, insides, kept, measured, places = [], [], [], [], [], []
-        for _ in range(self.config.batch):
-            upright = torch.rand((), generator=generator).item() < self.config.upright_share
-            placement = self.patches.draw(generator, upright=upright)
-            first, second = self._pair(placement, generator)
-            inputs.append(first if upright else emptied(first, self.kept))
-            targets.append(second)
-            kept.append(torch.ones_like(self.kept) if upright else self.kept)
-            measured.append(self.wedge.region(first.shape, torch.from_numpy(placement.rotation)))
-            shape = self.volumes[placement.volume].network_volume.data.shape
-            insides.append(torch.from_numpy(placement.inside(shape)))
-            places.append(placement.where)
-        x, t, m = (batch_of(part, self.device) for part in (inputs, targets, insides))
-        left, seen = (torch.stack(part)[:, None].to(self.device) for part in (kept, measured))
+        drawn = [self._drawn(generator) for _ in range(self.config.batch)]
+        x, t, m, kept, measured = batches_of([tensors for tensors, _ in drawn], self.device)
         difference = (self.network(x).float() - t) * m
-        return measured_fourier_loss(difference, left, seen), " and ".join(places)
+        return measured_fourier_loss(difference, kept, measured), " and ".join(where for _, where in drawn)
+
+    def _drawn(self, generator: torch.Generator) -> tuple[tuple[Tensor, ...], str]:
+        """Input, target, where they lie in the volume, what each has of Fourier space; the place."""
+        upright = torch.rand((), generator=generator).item() < self.config.upright_share
+        placement = self.patches.draw(generator, upright=upright)
+        first, second = self._pair(placement, generator)
+        shape = self.volumes[placement.volume].network_volume.data.shape
+        tensors = (
+            first if upright else emptied(first, self.kept),
+            second,
+            torch.from_numpy(placement.inside(shape)),
+            torch.ones_like(self.kept) if upright else self.kept,
+            self.wedge.region(first.shape, torch.from_numpy(placement.rotation)),
+        )
+        return tensors, placement.where
 
     def _pair(self, placement: Placement, generator: torch.Generator) -> tuple[Tensor, Tensor]:
         """Input and target, the input not emptied yet."""

@@ -4,32 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveInt
+from pydantic import Field, NonNegativeFloat, PositiveInt
 from torch import Tensor, nn
 
 from vitreous.core import InputError, measure_voxels, read_block
 from vitreous.filters import deconvolve
 from vitreous.fourier import NoiseGenerator
-from vitreous.inference import Tile
-from vitreous.inference.predict import Predictor
 from vitreous.losses import measured_fourier_loss
-from vitreous.methods.method import PreparedVolume, batch_of, placed, predict_mirrored
+from vitreous.methods.method import PreparedVolume, batches_of, placed
 from vitreous.methods.noise_model.method import seen_spectrum
-from vitreous.methods.wedge.filling import (
-    WedgeConfig,
-    fixed_wedge,
-    mean_of,
-    prepared_for_filling,
-    with_wedge,
-)
-from vitreous.methods.wedge.geometry import MissingWedge, merged
+from vitreous.methods.wedge.config import WedgeConfig, fixed_wedge
+from vitreous.methods.wedge.geometry import merged
+from vitreous.methods.wedge.method import WedgeMethod
 from vitreous.methods.wedge.patches import RotatedPatches, emptied
-from vitreous.networks.unet3d import unet_bytes_per_voxel
+from vitreous.methods.wedge.preparation import prepared_for_filling
 from vitreous.training import TrainingVolume
 
 
@@ -47,50 +40,23 @@ class IsoNetConfig(WedgeConfig):
     warm_start: bool = False
     binning: int | None = 1
     noise_levels: tuple[NonNegativeFloat, ...] = (0.0, 0.0, 0.1, 0.2)
-    round: NonNegativeInt = 0
     defocus_um: float | None = None
 
 
-class IsoNet:
+class IsoNet(WedgeMethod[IsoNetConfig]):
     """Learn to put back a wedge that is cut out of rotated patches of the volume itself.
 
     Round for round the volume's own missing region is filled with what the network predicts, so that
     the targets of the next round have no wedge of their own; in later rounds noise is added to the input.
-
-    Parameters
-    ----------
-    config
-        Settings.
-    precision
-        "float32" or "bfloat16", for prediction.
     """
 
     name: ClassVar[str] = "isonet"
-    tile: int | None = None
-    takes_halves: ClassVar[bool] = False
-
-    def __init__(self, config: IsoNetConfig | None = None, *, precision: str = "float32") -> None:
-        self.config: IsoNetConfig = config or IsoNetConfig()
-        self.precision = precision
-
-    @property
-    def bytes_per_voxel(self) -> float:
-        """Working memory of prediction for each voxel of a tile."""
-        return unet_bytes_per_voxel(self.config.width)
+    config_type = IsoNetConfig
 
     @property
     def rounds(self) -> int:
         """One for each noise level."""
         return len(self.config.noise_levels)
-
-    @property
-    def wedge(self) -> MissingWedge:
-        """What is missing; known after `adapted`."""
-        return fixed_wedge(self.config)
-
-    def at_round(self, number: int) -> IsoNet:
-        """The method with the noise level of a round."""
-        return IsoNet(self.config.model_copy(update={"round": number}), precision=self.precision)
 
     def prepare(self, volume: TrainingVolume) -> PreparedVolume:
         """The tilt range and the noise spectrum of the volume, deconvolved if its defocus is given."""
@@ -115,39 +81,15 @@ class IsoNet:
         filled = volume.volume.normalization.invert(merged(measured, prediction, self.wedge))
         return replace(volume, volume=replace(volume.volume, target=filled))
 
-    def adapted(self, volumes: Sequence[PreparedVolume]) -> IsoNet:
-        """The wedge is what depends on the volumes."""
-        return IsoNet(with_wedge(self.config, self.config, volumes), precision=self.precision)  # type: ignore[arg-type]
-
-    def build_network(self, seed: int) -> nn.Module:
-        """A U-Net."""
-        return self.config.build_unet(seed)
+    def seen(self, volume: PreparedVolume) -> list[NDArray[Any]]:
+        """The volume as it was measured, whatever it was filled with."""
+        return [volume.volume.data]
 
     def objective(
         self, network: nn.Module, volumes: Sequence[PreparedVolume], device: torch.device
     ) -> RestoringObjective:
         """Rotated patches of all volumes, filled as far as the rounds have come."""
         return RestoringObjective(placed(network, device), volumes, self.config, device)
-
-    def members(
-        self, network: nn.Module, volume: PreparedVolume, device: torch.device, seed: int
-    ) -> list[Predictor]:
-        """The mirror images that have the same wedge."""
-        network = placed(network, device).eval()
-
-        def member(mirror: int) -> Predictor:
-            def predict(block: Tensor, tile: Tile) -> Tensor:
-                return predict_mirrored(network, block, mirror, device, self.precision)
-
-            return predict
-
-        return [member(mirror) for mirror in self.wedge.mirrors]
-
-    def predictor(
-        self, network: nn.Module, volume: PreparedVolume, device: torch.device, seed: int
-    ) -> Predictor:
-        """Mean of the members."""
-        return mean_of(self.members(network, volume, device, seed))
 
 
 class RestoringObjective:
@@ -181,20 +123,20 @@ class RestoringObjective:
 
     def loss(self, generator: torch.Generator) -> tuple[Tensor, str]:
         """Draw a batch and compare."""
-        level = self.config.noise_levels[self.config.round]
-        inputs, targets, insides, places = [], [], [], []
-        for _ in range(self.config.batch):
-            placement = self.patches.draw(generator)
-            volume = self.volumes[placement.volume].volume
-            source = volume.data if volume.target is None else volume.target
-            block = read_block(source, placement.start, placement.shape)
-            cube = torch.from_numpy(placement.cut(volume.normalization.apply(block)))
-            noise = self.noise[placement.volume].draw(generator)[0]
-            inputs.append(emptied(cube, self.kept) + level / noise.std() * noise)
-            targets.append(cube)
-            insides.append(torch.from_numpy(placement.inside(volume.data.shape)))
-            places.append(placement.where)
-        x, t, m = (batch_of(part, self.device) for part in (inputs, targets, insides))
+        drawn = [self._drawn(generator) for _ in range(self.config.batch)]
+        x, t, m = batches_of([tensors for tensors, _ in drawn], self.device)
         everything = torch.ones(1, device=self.device)
         difference = (self.network(x).float() - t) * m
-        return measured_fourier_loss(difference, everything, everything), " and ".join(places)
+        return measured_fourier_loss(difference, everything, everything), " and ".join(w for _, w in drawn)
+
+    def _drawn(self, generator: torch.Generator) -> tuple[tuple[Tensor, ...], str]:
+        """Input, target and where they lie in the volume; and where, in words."""
+        placement = self.patches.draw(generator)
+        volume = self.volumes[placement.volume].volume
+        source = volume.data if volume.target is None else volume.target
+        block = read_block(source, placement.start, placement.shape)
+        cube = torch.from_numpy(placement.cut(volume.normalization.apply(block)))
+        noise = self.noise[placement.volume].draw(generator)[0]
+        level = self.config.noise_levels[self.config.round]
+        inside = torch.from_numpy(placement.inside(volume.data.shape))
+        return (emptied(cube, self.kept) + level / noise.std() * noise, cube, inside), placement.where

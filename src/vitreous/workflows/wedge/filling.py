@@ -40,7 +40,7 @@ def fill_wedge(
     volume
         `Volume`, array (z, y, x) or path of a file.
     method
-        "noise-model" or "isonet".
+        "noise-model", "dual" or "isonet".
     even, odd
         Half tomograms, split by frames: both or neither.
     progress
@@ -157,10 +157,10 @@ def carry_out(
     needed = f"up to {memory.peak_bytes / 1e9:.1f} GB of memory, tiles of {memory.tile}"
     progress.note(f"{model.compute.description}; {needed}")
     begun = time.monotonic()
-    model, losses = trained(plan, settings, progress, store)
+    model, prepared, losses = trained(plan, settings, progress, store)
     trained_at = time.monotonic()
-    data, uncertainty = predicted(model, plan.prepared, memory, settings.seed, progress)
-    method: WedgeMethod = model.method  # type: ignore[assignment]
+    data, uncertainty = predicted(model, prepared, memory, settings.seed, progress)
+    method: WedgeMethod[Any] = model.method  # type: ignore[assignment]
     if settings.keep_measured:
         measured = np.asarray(source.volume.data, np.float32)
         finite = np.where(
@@ -175,14 +175,14 @@ def carry_out(
 
 def trained(
     plan: WedgePlan, settings: WedgeSettings, progress: Progress, store: CheckpointStore | None
-) -> tuple[TrainedModel, tuple[float, ...]]:
-    """The model after all its rounds, and the losses of all of them.
+) -> tuple[TrainedModel, PreparedVolume, tuple[float, ...]]:
+    """The model after all its rounds, what the last one trained on, and the losses of all of them.
 
     Each round keeps its checkpoints in a folder of its own. A finished round is over at once when it
     is resumed, and what was predicted after it is predicted again: the bytes are the same.
     """
     model, prepared = plan.model, plan.prepared
-    method: WedgeMethod = model.method  # type: ignore[assignment]
+    method: WedgeMethod[Any] = model.method  # type: ignore[assignment]
     rounds = method.rounds
     losses: tuple[float, ...] = ()
     budget = settings.time_budget_seconds
@@ -190,7 +190,7 @@ def trained(
         if rounds > 1:
             progress.note(f"round {number + 1} of {rounds}")
         if number:
-            prediction, _ = predicted(model, plan.prepared, plan.memory, settings.seed, progress)
+            prediction, _ = predicted(model, prepared, plan.memory, settings.seed, progress)
             prepared = method.refilled(plan.prepared, prediction)
         of_round = replace(
             settings,
@@ -201,20 +201,19 @@ def trained(
         model = replace(model, method=model.method.at_round(number))  # type: ignore[attr-defined]
         model = fit(model, [prepared], of_round, progress, folder)
         losses = (*losses, *(model.record.losses if model.record else ()))
-    return model, losses
+    return model, prepared, losses
 
 
 def predicted(
     model: TrainedModel, prepared: PreparedVolume, memory: MemoryPlan, seed: int, progress: Progress
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Mean and standard deviation of a method's members, in grey values of the input."""
+    """A method's result and the standard deviation of its members, in grey values of the input."""
     network: Any = model.network
-    method: WedgeMethod = model.method  # type: ignore[assignment]
+    method: WedgeMethod[Any] = model.method  # type: ignore[assignment]
     volume = prepared.network_volume
-    inputs = [volume.data] if volume.target is None else [volume.data, volume.target]
     mean, squares, count = np.zeros(volume.data.shape, np.float32), np.zeros(volume.data.shape, np.float32), 0
     for member in method.members(network, prepared, model.compute.device, seed):
-        for data in inputs:
+        for data in method.seen(prepared):
             part = predict_tiled(
                 member,
                 data,
@@ -230,7 +229,7 @@ def predicted(
             squares += np.square(part) * np.float32((count - 1) / count)
     spread = np.sqrt(squares / np.float32(max(1, count - 1)))
     if prepared.binning == 1:
-        return mean, spread
+        return method.completed(prepared, mean), spread
     shape, whole = prepared.volume.data.shape, prepared.volume.normalization
     fine = np.maximum(unbin_volume(spread, prepared.binning, shape), 0) * np.float32(whole.deviation)
-    return whole.invert(unbin_volume(mean, prepared.binning, shape)), fine
+    return method.completed(prepared, whole.invert(unbin_volume(mean, prepared.binning, shape))), fine
