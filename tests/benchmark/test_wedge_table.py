@@ -11,7 +11,14 @@ from vitreous.benchmark.tables import table_names
 from vitreous.core import SilentProgress
 from vitreous.methods import LEARNED, WEDGE, NoiseModel
 from vitreous.methods.noise_model import NoiseModelConfig
-from vitreous.methods.wedge import IsoNet, IsoNetConfig, WedgeConfig, WedgeFilling
+from vitreous.methods.wedge import (
+    IsoNet,
+    IsoNetConfig,
+    TransposedConfig,
+    TransposedDomains,
+    WedgeConfig,
+    WedgeFilling,
+)
 
 TINY = {"patch_side": 16, "width": 4, "batch": 1, "levels": 1, "steps": 2}
 KIND = CaseKind("small", wedge.Specimen(0.1, structures=("rubisco",)), "ctf", 1, (-60, 60), (40, 40, 40))
@@ -21,6 +28,7 @@ KIND = CaseKind("small", wedge.Specimen(0.1, structures=("rubisco",)), "ctf", 1,
 def tiny(monkeypatch):
     monkeypatch.setitem(WEDGE, "noise-model", (WedgeFilling, partial(WedgeConfig, draws=2, **TINY)))
     monkeypatch.setitem(WEDGE, "isonet", (IsoNet, partial(IsoNetConfig, **TINY)))
+    monkeypatch.setitem(WEDGE, "dual", (TransposedDomains, partial(TransposedConfig, judge_width=2, **TINY)))
     monkeypatch.setitem(LEARNED, "noise-model", (NoiseModel, partial(NoiseModelConfig, draws=2, **TINY)))
 
 

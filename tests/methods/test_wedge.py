@@ -168,7 +168,8 @@ def prepared(data, variance=0.25, target=None):
 
 
 def config(**more):
-    return WedgeConfig(patch_side=24, batch=2, tilt_range_deg=(-60, 60), tilt_axis="y", alpha=0.7, **more)
+    settings = {"tilt_range_deg": (-60, 60), "tilt_axis": "y", "alpha": 0.7, "round": 1}
+    return WedgeConfig(patch_side=24, batch=2, **{**settings, **more})
 
 
 def test_the_objective_of_the_identity_on_upright_patches_is_the_power_of_the_difference():
@@ -199,6 +200,28 @@ def test_halves_take_the_places_of_the_recorrupted_pair():
     assert max(float(upright.loss(g)[0]) for g in generators) == 0
     cut_out = np.mean([float(objective.loss(g)[0]) for g in generators])
     assert cut_out == pytest.approx(2 / 3 * data.var(), rel=0.25)
+
+
+def test_the_first_round_denoises_and_its_result_stays_in_the_measured_region():
+    data = noise_in_wedge((40, 40, 40), (-60, 60))
+    method = WedgeFilling(config(upright_share=0, round=0))
+    first, second = (method.at_round(0).at_round(n) for n in (0, 1))
+    halves = prepared(data, target=data)
+    losses = [
+        float(m.objective(Identity(), [halves], CPU).loss(torch.Generator().manual_seed(0))[0])
+        for m in (first, second)
+    ]
+    assert losses[0] == 0  # patches as they lie, nothing cut out
+    assert losses[1] > 0.1 * data.var()
+    plain = gaussian_filter(data, 1)
+    filled = white_noise((40, 40, 40), np.random.default_rng(1))
+    assert first.completed(halves, filled) is filled
+    result = second.completed(first.refilled(halves, plain), filled.copy())
+    region = measured_region((40, 40, 40), (-60, 60)).numpy()
+    r, p, f = (np.fft.fftn(v) for v in (result, plain, filled))
+    assert np.abs(r - p)[region].max() < 1e-4 * np.abs(p).max()
+    deep = ~measured_region((40, 40, 40), (-66, 66)).numpy()
+    assert np.abs(r - f)[deep].max() < 1e-4 * np.abs(f).max()
 
 
 def test_members_differ_and_their_mean_is_the_prediction():

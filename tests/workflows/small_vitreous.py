@@ -32,7 +32,14 @@ from vitreous.methods.n2v import Noise2Void, Noise2VoidConfig
 from vitreous.methods.nmsg import Nmsg, NmsgConfig
 from vitreous.methods.sc_net import ScNet, ScNetConfig
 from vitreous.methods.supervised import DnCnn, DnCnnConfig, FfdNet, FfdNetConfig, VNet, VNetConfig
-from vitreous.methods.wedge import IsoNet, IsoNetConfig, WedgeConfig, WedgeFilling
+from vitreous.methods.wedge import (
+    IsoNet,
+    IsoNetConfig,
+    TransposedConfig,
+    TransposedDomains,
+    WedgeConfig,
+    WedgeFilling,
+)
 
 SIMULATED = {"patch_side": 16, "width": 4, "batch": 1, "steps": 6, "boxes": 1, "box_side": 24}
 TINY = {"patch_side": 16, "width": 4, "batch": 1, "levels": 1, "steps": 6}
@@ -55,6 +62,7 @@ SMALL = {
 SMALL_WEDGE = {
     "noise-model": (WedgeFilling, partial(WedgeConfig, draws=2, **TINY)),
     "isonet": (IsoNet, partial(IsoNetConfig, noise_levels=(0.0, 0.1), **TINY)),
+    "dual": (TransposedDomains, partial(TransposedConfig, side=16, judge_width=2, draws=2, **TINY)),
 }
 
 

@@ -42,7 +42,7 @@ def voxels(path):
     return np.asarray(vitreous.open_volume(path).data, np.float64)
 
 
-@pytest.mark.parametrize("method", ["noise-model", "isonet"])
+@pytest.mark.parametrize("method", ["noise-model", "isonet", "dual"])
 def test_killed_at_random_moments(spawn, words, tmp_path, method):
     options = ("--method", method, "--steps", "16")
     whole = spawn(*words("whole", *options))
@@ -85,7 +85,7 @@ def test_an_interrupted_round_is_gone_on_with(spawn, words, run, tmp_path):
     assert (tmp_path / "stopped.mrc").read_bytes() == (tmp_path / "whole.mrc").read_bytes()
 
 
-@pytest.mark.parametrize("options", [(), ("--method", "isonet")])
+@pytest.mark.parametrize("options", [(), ("--method", "isonet"), ("--method", "dual")])
 def test_what_was_measured_is_kept_if_wanted(run, words, tomogram, tmp_path, options):
     assert run(*words("kept", "--keep-measured", *options))[0] == 0
     assert run(*words("free", *options))[0] == 0

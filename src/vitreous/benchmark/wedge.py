@@ -32,7 +32,7 @@ SHELLS = (0.01, 0.05, 0.1, 0.15, 0.2)  # cycles/voxel
 HALVES = ", halves"  # a method's name with this: it is given two frame halves
 PLAIN = "noise-model, no filling"  # what the measured region is held against
 NONE = "none"
-METHODS = (NONE, PLAIN, "isonet", "noise-model", f"noise-model{HALVES}")
+METHODS = (NONE, PLAIN, "isonet", "dual", "noise-model", f"noise-model{HALVES}")
 KINDS: Mapping[str, Specimen] = {
     "shrec21": Specimen(0.1, sheets=0, vesicles=2),
     "ribosomes": Specimen(0.1, sheets=0, structures=("ribosome",)),
@@ -129,7 +129,7 @@ def against_truth(result: Array, truth: Array, tilt_range_deg: tuple[float, floa
 
 
 def dual_t3() -> Comparison:
-    """The third table of the DUAL paper, without DUAL's own row."""
+    """The third table of the DUAL paper."""
     cases = {
         f"{name}, n/s {level}": CaseKind(f"{name}, noise/signal {level}", specimen, "ctf", level, WEDGE)
         for name, specimen in KINDS.items()

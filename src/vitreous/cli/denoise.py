@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import math
 import os
-import re
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -12,6 +10,23 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from vitreous.cli.console import ConsoleProgress, print_result
+from vitreous.cli.options import (
+    Device,
+    InvertOutput,
+    Json,
+    Mask,
+    MaxMemory,
+    Overwrite,
+    Quiet,
+    Reference,
+    RunDir,
+    Seed,
+    Steps,
+    TimeBudget,
+    VoxelSize,
+    absolute,
+    budget_of,
+)
 from vitreous.core.errors import InputError
 
 if TYPE_CHECKING:
@@ -23,10 +38,6 @@ METHOD_HELP = (
     "dual (unpaired with simulated densities); "
     "gaussian, lowpass, median, bilateral, nad, nlm, bm4d, deconv."
 )
-Seed = Annotated[int, typer.Option(help="Seed of every random draw.", min=0, max=2**63 - 1)]
-Device = Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")]
-Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Show warnings only.")]
-Json = Annotated[bool, typer.Option("--json", help="Print the result as one JSON object.")]
 
 
 def register(app: typer.Typer) -> None:
@@ -45,8 +56,8 @@ def denoise_command(
     method: Annotated[str, typer.Option(help=METHOD_HELP)] = "auto",
     even: Annotated[Path | None, typer.Option(help="Even half tomogram.")] = None,
     odd: Annotated[Path | None, typer.Option(help="Odd half tomogram.")] = None,
-    mask: Annotated[Path | None, typer.Option(help="Specimen mask: look only where it is above 0.5.")] = None,
-    reference: Annotated[Path | None, typer.Option(help="The truth, if known: adds scores.")] = None,
+    mask: Mask = None,
+    reference: Reference = None,
     model: Annotated[Path | None, typer.Option(help="Run directory of a trained model to apply.")] = None,
     shared_model: Annotated[bool, typer.Option(help="Train one model on all tomograms.")] = False,
     config: Annotated[
@@ -56,17 +67,13 @@ def denoise_command(
     strength: Annotated[
         float | None, typer.Option(help="dual: share of the noise to remove, 0 to 1.", min=0, max=1)
     ] = None,
-    steps: Annotated[int | None, typer.Option(help="Training steps.", min=1)] = None,
-    time_budget: Annotated[
-        str | None, typer.Option(help="Training time instead of steps: 90s, 10m, 2h.")
-    ] = None,
-    max_memory: Annotated[str | None, typer.Option(help="Memory to stay under, such as 8GB.")] = None,
-    run_dir: Annotated[Path | None, typer.Option(help="Where the report and model go.")] = None,
-    voxel_size: Annotated[
-        float | None, typer.Option(help="Voxel spacing in Å where the file has none.")
-    ] = None,
-    invert: Annotated[bool, typer.Option(help="Invert the contrast of the output.")] = False,
-    overwrite: Annotated[bool, typer.Option(help="Replace existing outputs.")] = False,
+    steps: Steps = None,
+    time_budget: TimeBudget = None,
+    max_memory: MaxMemory = None,
+    run_dir: RunDir = None,
+    voxel_size: VoxelSize = None,
+    invert: InvertOutput = False,
+    overwrite: Overwrite = False,
     seed: Seed = 0,
     defocus: Annotated[
         float | None, typer.Option(help="deconv: mean defocus in µm, positive for underfocus.", metavar="UM")
@@ -85,10 +92,6 @@ def denoise_command(
     json: Json = False,
 ) -> None:
     """Denoise tomograms; each is its own training data."""
-    if steps is not None and time_budget is not None:
-        raise InputError("--steps and --time-budget exclude each other", remedy="give one of them")
-    if voxel_size is not None and not 0 < voxel_size < math.inf:
-        raise InputError("--voxel-size must be a positive number of Å")
     files = files or ([even] if even else [])
     if not (files or print_config):
         remedy = "name a file: vitreous denoise tomogram.mrc -o denoised.mrc"
@@ -96,7 +99,7 @@ def denoise_command(
     if output is None and not print_config:
         remedy = "add -o denoised.mrc, or -o FOLDER for several tomograms"
         raise InputError("no output was given", remedy=remedy)
-    budget = None if time_budget is None else seconds_of(time_budget)
+    budget = budget_of(steps, time_budget)
     progress = ConsoleProgress(quiet=quiet)
 
     from vitreous.workflows.denoise import DenoiseSettings, config_text, is_preset
@@ -201,22 +204,3 @@ def facts_of(outcome: DenoiseOutcome) -> dict[str, Any]:
         "report": str(outcome.report),
         **facts,
     }
-
-
-def absolute(path: Path | None) -> Path | None:
-    """The absolute form of a path that may not be given."""
-    return None if path is None else path.absolute()
-
-
-def seconds_of(text: str) -> float:
-    """Seconds of "90s", "10m" or "2h".
-
-    Examples
-    --------
-    >>> seconds_of("10m")
-    600.0
-    """
-    match = re.fullmatch(r"([0-9]*\.?[0-9]+)\s*([smh]?)", text.strip().lower())
-    if match is None or float(match[1]) <= 0:
-        raise InputError(f"--time-budget {text} is no time", remedy="write for example --time-budget 10m")
-    return float(match[1]) * {"": 1, "s": 1, "m": 60, "h": 3600}[match[2]]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import os
 from pathlib import Path
 from typing import Annotated, Any
@@ -10,17 +9,14 @@ from typing import Annotated, Any
 import typer
 
 from vitreous.cli.console import ConsoleProgress, print_result
-from vitreous.cli.denoise import Device, Json, Quiet, Seed
-from vitreous.core.errors import InputError
+from vitreous.cli.options import Device, Json, Overwrite, Quiet, Seed, Steps, VoxelSize, length
 
 app = typer.Typer(
     help="Learn to simulate and to denoise from tomograms and densities that are no pairs.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
-VoxelSize = Annotated[float | None, typer.Option(help="Voxel spacing in Å where a file has none.")]
 ModelFolder = Annotated[Path, typer.Option(help="Run directory of a trained model.")]
-Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace existing outputs.")]
 DEFAULT_CLEAN = "preset:crowded-cell"
 
 
@@ -44,10 +40,11 @@ def train_command(
     config: Annotated[
         str | None, typer.Option(help="Settings: paper, or a TOML file.", metavar="FILE|paper")
     ] = None,
-    steps: Annotated[int | None, typer.Option(help="Training steps.", min=1)] = None,
+    steps: Steps = None,
     protein: Annotated[str, typer.Option(help="How it looks in the tomograms: dark or bright.")] = "dark",
     spacing: Annotated[
-        float | None, typer.Option(help="Å to rescale both domains to; the first tomogram's if left out.")
+        float | None,
+        typer.Option(help="Å to rescale both domains to; else the first tomogram's.", callback=length),
     ] = None,
     voxel_size: VoxelSize = None,
     overwrite: Overwrite = False,
@@ -57,7 +54,6 @@ def train_command(
     json: Json = False,
 ) -> None:
     """Train on two domains; stopped, the same command or vitreous resume goes on."""
-    check_lengths(voxel_size, spacing)
     progress = ConsoleProgress(quiet=quiet)
 
     from vitreous.workflows.denoise import DenoiseSettings, is_preset
@@ -94,7 +90,6 @@ def simulate_command(
     json: Json = False,
 ) -> None:
     """Make tomograms of grand models, with a copy of their truth beside each."""
-    check_lengths(voxel_size)
     progress = ConsoleProgress(quiet=quiet)
 
     from vitreous.workflows.dual import DualSimulateRequest, simulate_dual
@@ -128,7 +123,6 @@ def convert_command(
     json: Json = False,
 ) -> None:
     """Translate a volume from one domain to the other."""
-    check_lengths(voxel_size)
     progress = ConsoleProgress(quiet=quiet)
 
     from vitreous.workflows.dual import convert_dual
@@ -164,10 +158,3 @@ def show_trained(facts: dict[str, Any], *, as_json: bool) -> None:
     ]
     lines += [f"model: {facts['run_dir']}", f"report: {facts['report']}"]
     print_result(facts, lines, as_json=as_json)
-
-
-def check_lengths(voxel_size: float | None, spacing: float | None = None) -> None:
-    """Raise InputError for lengths that are none."""
-    for option, value in (("--voxel-size", voxel_size), ("--spacing", spacing)):
-        if value is not None and not 0 < value < math.inf:
-            raise InputError(f"{option} must be a positive number of Å")

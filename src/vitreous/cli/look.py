@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from vitreous.cli.console import ConsoleProgress, print_result
-from vitreous.cli.denoise import Json, Quiet
+from vitreous.cli.options import Json, Quiet, VoxelSize
 from vitreous.core.errors import InputError
 
 
@@ -25,7 +25,6 @@ DATA_HELP = (
     "Folder of real data, or of clean volumes (SHREC, PolNet) that papers' tables use instead of ours."
 )
 evaluate = typer.Typer(help="Metrics between files.", no_args_is_help=True, pretty_exceptions_enable=False)
-VoxelSize = Annotated[float | None, typer.Option(help="Voxel spacing in Å where the file has none.")]
 First = Annotated[Path, typer.Argument(help="Volume to judge.")]
 
 

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from vitreous.cli.console import ConsoleProgress, print_result
-from vitreous.cli.denoise import Json, Quiet, absolute
-from vitreous.core.errors import InputError
+from vitreous.cli.options import Json, MaxMemory, Overwrite, Quiet, VoxelSize, absolute
 
 
 def register(app: typer.Typer) -> None:
@@ -37,18 +35,14 @@ def pick_command(
     invert: Annotated[
         bool, typer.Option("--invert", help="Particles are bright; otherwise dark, as in raw tomograms.")
     ] = False,
-    voxel_size: Annotated[
-        float | None, typer.Option(help="Voxel spacing in Å where the file has none.")
-    ] = None,
-    max_memory: Annotated[str | None, typer.Option(help="Memory to stay under, such as 8GB.")] = None,
+    voxel_size: VoxelSize = None,
+    max_memory: MaxMemory = None,
     run_dir: Annotated[Path | None, typer.Option(help="Where the report goes.")] = None,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace existing outputs.")] = False,
+    overwrite: Overwrite = False,
     quiet: Quiet = False,
     json: Json = False,
 ) -> None:
     """Pick particles of one size: positions with scores as a STAR file, and a report that shows them."""
-    if voxel_size is not None and not 0 < voxel_size < math.inf:
-        raise InputError("--voxel-size must be a positive number of Å")
     progress = ConsoleProgress(quiet=quiet)
 
     from vitreous.workflows.pick import PickRequest, PickSettings, pick_file

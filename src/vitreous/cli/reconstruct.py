@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from vitreous.cli.console import ConsoleProgress, print_result
-from vitreous.cli.denoise import Json, Quiet
-from vitreous.core.errors import InputError
+from vitreous.cli.options import Json, MaxMemory, Overwrite, Quiet, VoxelSize
 
 
 def register(app: typer.Typer) -> None:
@@ -39,17 +37,13 @@ def reconstruct_command(
     keep_scale: Annotated[
         bool, typer.Option("--keep-scale", help="Do not bring images to mean 0 and deviation 1.")
     ] = False,
-    voxel_size: Annotated[
-        float | None, typer.Option(help="Pixel spacing in Å where the file has none.")
-    ] = None,
-    max_memory: Annotated[str | None, typer.Option(help="Memory to stay under, such as 8GB.")] = None,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace existing outputs.")] = False,
+    voxel_size: VoxelSize = None,
+    max_memory: MaxMemory = None,
+    overwrite: Overwrite = False,
     quiet: Quiet = False,
     json: Json = False,
 ) -> None:
     """Reconstruct a tomogram from an aligned tilt series."""
-    if voxel_size is not None and not 0 < voxel_size < math.inf:
-        raise InputError("--voxel-size must be a positive number of Å")
     progress = ConsoleProgress(quiet=quiet)
 
     from vitreous.workflows.reconstruct import ReconstructRequest, ReconstructSettings, reconstruct_file

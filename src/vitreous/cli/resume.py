@@ -9,7 +9,8 @@ import typer
 
 from vitreous.cli import dual
 from vitreous.cli.console import ConsoleProgress, print_result
-from vitreous.cli.denoise import Json, Quiet, show
+from vitreous.cli.denoise import show
+from vitreous.cli.options import Json, Quiet
 from vitreous.cli.pick import show_picks
 from vitreous.cli.simulate import show_simulated
 

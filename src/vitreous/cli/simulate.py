@@ -10,7 +10,7 @@ import typer
 from typer.core import TyperGroup
 
 from vitreous.cli.console import ConsoleProgress, print_result
-from vitreous.cli.denoise import Json, Quiet
+from vitreous.cli.options import Json, MaxMemory, Quiet
 from vitreous.cli.simulate_subtomograms import subtomograms
 from vitreous.core.errors import InputError
 
@@ -64,7 +64,7 @@ def tomograms_command(
     seed: Annotated[
         int | None, typer.Option(help="Seed instead of the specification's.", min=0, max=2**63 - 1)
     ] = None,
-    max_memory: Annotated[str | None, typer.Option(help="Memory to stay under, such as 8GB.")] = None,
+    max_memory: MaxMemory = None,
     overwrite: Annotated[bool, typer.Option(help="Replace the tomograms of an earlier run.")] = False,
     quiet: Quiet = False,
     json: Json = False,

@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from vitreous.cli.console import ConsoleProgress, print_result
-from vitreous.cli.denoise import Json, Quiet, Seed
+from vitreous.cli.options import Json, Overwrite, Quiet, Seed
 from vitreous.core.errors import InputError
 
 STRUCTURES_HELP = (
@@ -42,7 +42,7 @@ def subtomograms(
     no_ctf: Annotated[bool, typer.Option("--no-ctf", help="Image without a CTF.")] = False,
     format: Annotated[str, typer.Option(help="zarr (one store) or mrc (a file for each).")] = "zarr",
     invert: Annotated[bool, typer.Option("--invert", help="Make protein bright.")] = False,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace existing outputs.")] = False,
+    overwrite: Overwrite = False,
     seed: Seed = 0,
     quiet: Quiet = False,
     json: Json = False,

@@ -2,15 +2,30 @@
 
 from __future__ import annotations
 
-import math
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from vitreous.cli.console import ConsoleProgress
-from vitreous.cli.denoise import Device, Json, Quiet, Seed, absolute, seconds_of, show
-from vitreous.core.errors import InputError
+from vitreous.cli.denoise import show
+from vitreous.cli.options import (
+    Device,
+    InvertOutput,
+    Json,
+    Mask,
+    MaxMemory,
+    Overwrite,
+    Quiet,
+    Reference,
+    RunDir,
+    Seed,
+    Steps,
+    TimeBudget,
+    VoxelSize,
+    absolute,
+    budget_of,
+)
 
 
 def register(app: typer.Typer) -> None:
@@ -23,7 +38,7 @@ def wedge_command(
     output: Annotated[
         Path, typer.Option("-o", "--output", help="Output file; the uncertainty goes beside it.")
     ],
-    method: Annotated[str, typer.Option(help="noise-model or isonet.")] = "noise-model",
+    method: Annotated[str, typer.Option(help="noise-model, dual or isonet.")] = "noise-model",
     tilt_range: Annotated[
         tuple[float, float] | None,
         typer.Option(
@@ -37,34 +52,26 @@ def wedge_command(
         bool,
         typer.Option("--keep-measured", help="Fill the missing region only; all else stays the input's."),
     ] = False,
-    mask: Annotated[Path | None, typer.Option(help="Specimen mask: look only where it is above 0.5.")] = None,
-    reference: Annotated[Path | None, typer.Option(help="The truth, if known: adds scores.")] = None,
-    steps: Annotated[int | None, typer.Option(help="Training steps (isonet: of each round).", min=1)] = None,
-    time_budget: Annotated[
-        str | None, typer.Option(help="Training time instead of steps: 90s, 10m, 2h.")
-    ] = None,
-    max_memory: Annotated[str | None, typer.Option(help="Memory to stay under, such as 8GB.")] = None,
-    run_dir: Annotated[Path | None, typer.Option(help="Where the report and model go.")] = None,
-    voxel_size: Annotated[
-        float | None, typer.Option(help="Voxel spacing in Å where the file has none.")
-    ] = None,
+    mask: Mask = None,
+    reference: Reference = None,
+    steps: Steps = None,
+    time_budget: TimeBudget = None,
+    max_memory: MaxMemory = None,
+    run_dir: RunDir = None,
+    voxel_size: VoxelSize = None,
     defocus: Annotated[
         float | None,
         typer.Option(help="isonet: deconvolve with this mean defocus in µm first.", metavar="UM"),
     ] = None,
-    invert: Annotated[bool, typer.Option("--invert", help="Invert the contrast of the output.")] = False,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace existing outputs.")] = False,
+    invert: InvertOutput = False,
+    overwrite: Overwrite = False,
     seed: Seed = 0,
     device: Device = "auto",
     quiet: Quiet = False,
     json: Json = False,
 ) -> None:
     """Fill the missing wedge of a tomogram, and denoise it."""
-    if steps is not None and time_budget is not None:
-        raise InputError("--steps and --time-budget exclude each other", remedy="give one of them")
-    if voxel_size is not None and not 0 < voxel_size < math.inf:
-        raise InputError("--voxel-size must be a positive number of Å")
-    budget = None if time_budget is None else seconds_of(time_budget)
+    budget = budget_of(steps, time_budget)
     progress = ConsoleProgress(quiet=quiet)
 
     from vitreous.workflows.denoise_files import plain_name

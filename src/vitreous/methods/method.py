@@ -82,6 +82,8 @@ class PreparedVolume:
         How the strength of the noise varies over `network_volume`; None where it is everywhere the same.
     stabilizer
         What makes the noise independent of the density; None where it is.
+    denoised
+        What an earlier training made of the volume, in its grey values.
     """
 
     volume: TrainingVolume
@@ -95,6 +97,7 @@ class PreparedVolume:
     tilt_axis: int | None = None
     gain: GainMap | None = None
     stabilizer: Stabilizer | None = None
+    denoised: NDArray[np.float32] | None = None
 
     @property
     def network_volume(self) -> TrainingVolume:

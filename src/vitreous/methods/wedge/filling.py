@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import ClassVar, Self
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from vitreous.core import read_block
@@ -19,6 +21,7 @@ from vitreous.methods.noise_model import NoiseModel, NoiseModelConfig, recorrupt
 from vitreous.methods.noise_model.method import fixed_alpha, gain_over, levelled, seen_spectrum
 from vitreous.methods.periodic import PeriodicFields
 from vitreous.methods.wedge.config import WedgeConfig, fixed_wedge
+from vitreous.methods.wedge.geometry import merged
 from vitreous.methods.wedge.method import WedgeMethod
 from vitreous.methods.wedge.patches import Placement, RotatedPatches, emptied
 from vitreous.methods.wedge.preparation import with_wedge
@@ -31,24 +34,44 @@ class WedgeFilling(WedgeMethod[WedgeConfig]):
     two), both cut as the same rotated cube. The input loses a second wedge in the cube's own frame; the
     loss looks where the target was measured. What the network learns to put into the second wedge it
     then puts into the first one of y + αn.
+
+    That is the second training. The first one is on patches as they lie, none of them interpolated: what
+    it makes of the volume is the result in the measured region.
     """
 
     name: ClassVar[str] = "noise-model"
     config_type = WedgeConfig
     takes_halves: ClassVar[bool] = True
 
+    @property
+    def rounds(self) -> int:
+        """Denoising, then filling."""
+        return 2
+
+    def refilled(self, volume: PreparedVolume, prediction: NDArray[np.float32]) -> PreparedVolume:
+        """The volume, with what the first round made of it kept for the end."""
+        return replace(volume, denoised=prediction)
+
+    def completed(self, volume: PreparedVolume, prediction: NDArray[np.float32]) -> NDArray[np.float32]:
+        """What the second round filled in, the first one's result in the measured region."""
+        if volume.denoised is None:
+            return prediction
+        return merged(volume.denoised, prediction, self.wedge)
+
     def adapted(self, volumes: Sequence[PreparedVolume]) -> Self:
-        """The noise model's settings, and the wedge."""
+        """The noise model's settings, its steps shared out among the rounds, and the wedge."""
         fixed = NoiseModel(self.config).adapted(volumes).config
         update = fixed.model_dump(include=set(NoiseModelConfig.model_fields))
+        update["steps"] = self.config.steps or -(-update["steps"] // self.rounds)
         config = with_wedge(self.config.model_copy(update=update), volumes)
         return type(self)(config, precision=self.precision)
 
     def objective(
         self, network: nn.Module, volumes: Sequence[PreparedVolume], device: torch.device
     ) -> FillingObjective:
-        """Rotated pairs from all volumes."""
-        return FillingObjective(placed(network, device), volumes, self.config, device)
+        """Pairs from all volumes: as they lie in the first round, rotated in the second."""
+        config = self.config if self.config.round else self.config.model_copy(update={"upright_share": 1.0})
+        return FillingObjective(placed(network, device), volumes, config, device)
 
     def members(
         self, network: nn.Module, volume: PreparedVolume, device: torch.device, seed: int

@@ -21,6 +21,11 @@ CITATIONS = {
         "reconstruction in cryogenic electron tomography (DeepDeWedge).",
         "Pang et al. (2021), Recorrupted-to-Recorrupted: unsupervised denoising.",
     ),
+    "dual": (
+        "Zeng et al. (2024), DUAL: deep unsupervised simultaneous simulation and denoising for cryo-electron "
+        "tomography.",
+        "Pang et al. (2021), Recorrupted-to-Recorrupted: unsupervised denoising.",
+    ),
     "isonet": ("Liu et al. (2022), Isotropic reconstruction for electron tomography with deep learning.",),
 }
 MEASURED = {

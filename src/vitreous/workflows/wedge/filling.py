@@ -111,7 +111,7 @@ def check_cubes(source: Source) -> None:
 def config_update(settings: WedgeSettings) -> dict[str, Any]:
     """What the settings say about the configuration of a method."""
     if settings.defocus_um is not None and settings.method != "isonet":
-        raise InputError("--defocus means nothing to noise-model", remedy="leave it out")
+        raise InputError(f"--defocus means nothing to {settings.method}", remedy="leave it out")
     if settings.defocus_um is not None and settings.keep_measured:
         text = "--defocus and --keep-measured exclude each other"
         raise InputError(text, remedy="a deconvolved volume is not the measured one")
