@@ -144,6 +144,8 @@ def test_the_command_repeats_the_run(run, words, tmp_path):
         (("--defocus", "3"), "--defocus means nothing"),
         (("--method", "isonet", "--defocus", "3", "--keep-measured"), "exclude each other"),
         (("--max-memory", "1MB"), "--max-memory"),
+        (("--config", "paper"), "noise-model has no configuration paper"),
+        (("--config", "{settings}"), "patch_sides: extra inputs are not permitted; correct that line"),
         (("--even", "{tomogram}"), "only one half tomogram was given"),
         (("--even", "{small}", "--odd", "{tomogram}"), "differs from"),
         (("--method", "isonet", "--even", "{tomogram}", "--odd", "{twin}"), "mean nothing to isonet"),
@@ -155,8 +157,10 @@ def test_what_cannot_work_is_refused_in_one_line(run, words, tomogram, tmp_path,
     )
     twin = tmp_path / "twin.mrc"
     twin.write_bytes(tomogram.read_bytes())
+    settings = tmp_path / "settings.toml"
+    settings.write_text("patch_sides = 24\n")
     before = sorted(tmp_path.rglob("*"))
-    more = [word.format(tomogram=tomogram, small=small, twin=twin) for word in more]
+    more = [word.format(tomogram=tomogram, small=small, twin=twin, settings=settings) for word in more]
     code, out, err = run(*words("out", *more))
     assert (code, out, err.count("\n")) == (2, "", 1), err
     assert told in err

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -11,6 +10,7 @@ import typer
 
 from vitreous.cli.console import ConsoleProgress, print_result
 from vitreous.cli.options import (
+    Config,
     Device,
     InvertOutput,
     Json,
@@ -26,6 +26,7 @@ from vitreous.cli.options import (
     VoxelSize,
     absolute,
     budget_of,
+    configuration,
 )
 from vitreous.core.errors import InputError
 
@@ -60,9 +61,7 @@ def denoise_command(
     reference: Reference = None,
     model: Annotated[Path | None, typer.Option(help="Run directory of a trained model to apply.")] = None,
     shared_model: Annotated[bool, typer.Option(help="Train one model on all tomograms.")] = False,
-    config: Annotated[
-        str | None, typer.Option(help="Settings of the method: paper, or a TOML file.", metavar="FILE|paper")
-    ] = None,
+    config: Config = None,
     print_config: Annotated[bool, typer.Option(help="Print those settings as TOML and stop.")] = False,
     strength: Annotated[
         float | None, typer.Option(help="dual: share of the noise to remove, 0 to 1.", min=0, max=1)
@@ -102,10 +101,9 @@ def denoise_command(
     budget = budget_of(steps, time_budget)
     progress = ConsoleProgress(quiet=quiet)
 
-    from vitreous.workflows.denoise import DenoiseSettings, config_text, is_preset
+    from vitreous.workflows.denoise import DenoiseSettings, config_text
     from vitreous.workflows.denoise_files import DenoiseRequest, plain_name
 
-    config = config if config is None or is_preset(config) else os.path.abspath(config)
     settings = DenoiseSettings(
         method,
         steps,
@@ -115,7 +113,7 @@ def denoise_command(
         max_memory,
         invert,
         absolute(model),
-        config,
+        configuration(config),
         strength,
         defocus_um=defocus,
         voltage_kv=voltage,

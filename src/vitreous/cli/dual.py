@@ -9,7 +9,18 @@ from typing import Annotated, Any
 import typer
 
 from vitreous.cli.console import ConsoleProgress, print_result
-from vitreous.cli.options import Device, Json, Overwrite, Quiet, Seed, Steps, VoxelSize, length
+from vitreous.cli.options import (
+    Config,
+    Device,
+    Json,
+    Overwrite,
+    Quiet,
+    Seed,
+    Steps,
+    VoxelSize,
+    configuration,
+    length,
+)
 
 app = typer.Typer(
     help="Learn to simulate and to denoise from tomograms and densities that are no pairs.",
@@ -37,9 +48,7 @@ def train_command(
             metavar="FILE|DIR|preset:NAME",
         ),
     ] = None,
-    config: Annotated[
-        str | None, typer.Option(help="Settings: paper, or a TOML file.", metavar="FILE|paper")
-    ] = None,
+    config: Config = None,
     steps: Steps = None,
     protein: Annotated[str, typer.Option(help="How it looks in the tomograms: dark or bright.")] = "dark",
     spacing: Annotated[
@@ -56,11 +65,10 @@ def train_command(
     """Train on two domains; stopped, the same command or vitreous resume goes on."""
     progress = ConsoleProgress(quiet=quiet)
 
-    from vitreous.workflows.denoise import DenoiseSettings, is_preset
+    from vitreous.workflows.denoise import DenoiseSettings
     from vitreous.workflows.dual import DualTrainRequest, train_dual
 
-    config = config if config is None or is_preset(config) else os.path.abspath(config)
-    settings = DenoiseSettings("dual", steps, seed=seed, device=device, config=config)
+    settings = DenoiseSettings("dual", steps, seed=seed, device=device, config=configuration(config))
     names = [n if n.startswith("preset:") else os.path.abspath(n) for n in clean or [DEFAULT_CLEAN]]
     request = DualTrainRequest(
         tuple(path.absolute() for path in noisy),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import re
 from pathlib import Path
 from typing import Annotated
@@ -26,6 +27,9 @@ Json = Annotated[bool, typer.Option("--json", help="Print the result as one JSON
 Steps = Annotated[int | None, typer.Option(help="Training steps; where there are rounds, of each.", min=1)]
 TimeBudget = Annotated[str | None, typer.Option(help="Training time instead of steps: 90s, 10m, 2h.")]
 MaxMemory = Annotated[str | None, typer.Option(help="Memory to stay under, such as 8GB.")]
+Config = Annotated[
+    str | None, typer.Option(help="Settings of the method: paper, or a TOML file.", metavar="FILE|paper")
+]
 Mask = Annotated[Path | None, typer.Option(help="Specimen mask: look only where it is above 0.5.")]
 Reference = Annotated[Path | None, typer.Option(help="The truth, if known: adds scores.")]
 RunDir = Annotated[Path | None, typer.Option(help="Where the report and model go.")]
@@ -39,6 +43,11 @@ InvertOutput = Annotated[bool, typer.Option("--invert", help="Invert the contras
 def absolute(path: Path | None) -> Path | None:
     """The absolute form of a path that may not be given."""
     return None if path is None else path.absolute()
+
+
+def configuration(config: str | None) -> str | None:
+    """A configuration's name, or the absolute path of its file."""
+    return config if config in (None, "paper") else os.path.abspath(config)
 
 
 def budget_of(steps: int | None, time_budget: str | None) -> float | None:

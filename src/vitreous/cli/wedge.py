@@ -10,6 +10,7 @@ import typer
 from vitreous.cli.console import ConsoleProgress
 from vitreous.cli.denoise import show
 from vitreous.cli.options import (
+    Config,
     Device,
     InvertOutput,
     Json,
@@ -25,6 +26,7 @@ from vitreous.cli.options import (
     VoxelSize,
     absolute,
     budget_of,
+    configuration,
 )
 
 
@@ -52,6 +54,7 @@ def wedge_command(
         bool,
         typer.Option("--keep-measured", help="Fill the missing region only; all else stays the input's."),
     ] = False,
+    config: Config = None,
     mask: Mask = None,
     reference: Reference = None,
     steps: Steps = None,
@@ -85,6 +88,7 @@ def wedge_command(
         device,
         max_memory,
         invert,
+        config=configuration(config),
         defocus_um=defocus,
         tilt_range_deg=tilt_range,
         tilt_axis=tilt_axis,

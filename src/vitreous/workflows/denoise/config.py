@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import tomllib
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -75,15 +76,23 @@ def check_optics(method: str, settings: DenoiseSettings) -> None:
             raise InputError(text, remedy="leave it out, or choose --method deconv")
 
 
-def configured(method: str, kind: type[ConfigT], settings: DenoiseSettings) -> ConfigT:
-    """The configuration that the settings name: the defaults, one known by name, or a file."""
+def configured(
+    method: str,
+    kind: type[ConfigT],
+    settings: DenoiseSettings,
+    methods: Mapping[str, tuple[type[Any], type[BaseModel]]] = LEARNED,
+) -> ConfigT:
+    """The configuration that the settings name: the defaults, one known by name, or a file.
+
+    `methods` are those that a user could have meant.
+    """
     if settings.config is None:
         return kind()
     if not is_preset(settings.config):
         return config_of_file(method, kind, Path(settings.config))
     preset = getattr(kind, settings.config, None)
     if preset is None:
-        able = ", ".join(name for name, (_, known) in LEARNED.items() if hasattr(known, settings.config))
+        able = ", ".join(name for name, (_, known) in methods.items() if hasattr(known, settings.config))
         text = f"{method} has no configuration {settings.config}"
         raise InputError(text, remedy=f"--method {able} has one")
     config: ConfigT = preset()
@@ -102,7 +111,8 @@ def config_of_file(method: str, kind: type[ConfigT], path: Path) -> ConfigT:
         return kind(**table)
     except ValidationError as error:
         text = ": ".join(first_fault(error))
-        remedy = f"see vitreous denoise --method {method} --print-config"
+        printed = method in CLASSICAL or kind is LEARNED.get(method, (None, None))[1]
+        remedy = f"see vitreous denoise --method {method} --print-config" if printed else "correct that line"
         raise InputError(text, path=path, remedy=remedy) from error
 
 

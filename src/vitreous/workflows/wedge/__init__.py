@@ -1,7 +1,7 @@
 """Fill the missing wedge of tomograms, in memory and as files."""
 
 from vitreous.workflows.wedge.files import WedgeRequest, fill_file, resume_filling
-from vitreous.workflows.wedge.filling import fill_wedge, plan_filling
+from vitreous.workflows.wedge.filling import chosen_filling, fill_wedge, plan_filling
 from vitreous.workflows.wedge.values import Filled, WedgePlan, WedgeSettings
 
 __all__ = [
@@ -9,6 +9,7 @@ __all__ = [
     "WedgePlan",
     "WedgeRequest",
     "WedgeSettings",
+    "chosen_filling",
     "fill_file",
     "fill_wedge",
     "plan_filling",

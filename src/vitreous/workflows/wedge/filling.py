@@ -13,9 +13,10 @@ from numpy.typing import NDArray
 from vitreous.core import InputError, Progress, SilentProgress, Volume
 from vitreous.inference import MemoryPlan, choose_device, plan_tiles, predict_tiled, unbin_volume
 from vitreous.methods import WEDGE, PreparedVolume, WedgeMethod
-from vitreous.methods.wedge import check_tilt_range, merged
+from vitreous.methods.wedge import WedgeConfig, check_tilt_range, merged
 from vitreous.training import CheckpointStore
 from vitreous.workflows.denoise import Source, TrainedModel, fit, prepared_model, standardized, untrained
+from vitreous.workflows.denoise.config import configured
 from vitreous.workflows.denoise.plan import FEW_STEPS, check_settings, check_source, memory_limit
 from vitreous.workflows.denoise.volumes import as_volume
 from vitreous.workflows.wedge.values import Filled, WedgePlan, WedgeSettings
@@ -76,13 +77,8 @@ def plan_filling(source: Source, settings: WedgeSettings) -> WedgePlan:
     check_source(source)
     check_cubes(source)
     check_settings(settings)
-    if settings.method not in WEDGE:
-        known = ", ".join(WEDGE)
-        raise InputError(f"--method {settings.method} fills no wedge", remedy=f"use one of {known}")
-    if settings.tilt_range_deg is not None:
-        check_tilt_range(settings.tilt_range_deg)
-    kind, config_type = WEDGE[settings.method]
-    config = config_type().model_copy(update=config_update(settings))
+    config = chosen_filling(settings)
+    kind = WEDGE[settings.method][0]
     model = untrained(kind, config, choose_device(settings.device), settings.seed)
     halves = source.even is not None
     if halves and not kind.takes_halves:
@@ -97,6 +93,23 @@ def plan_filling(source: Source, settings: WedgeSettings) -> WedgePlan:
     if steps is not None and steps < FEW_STEPS:
         warnings = (*warnings, f"Trained for {steps} steps only: good to try things out, no result.")
     return WedgePlan(model, prepared, memory, (*warnings, *prepared.warnings))
+
+
+def chosen_filling(settings: WedgeSettings) -> WedgeConfig:
+    """The configuration of the method, with what the settings say of it.
+
+    Raises
+    ------
+    InputError
+        If there is no such method or configuration, or the settings do not fit it.
+    """
+    if settings.method not in WEDGE:
+        known = ", ".join(WEDGE)
+        raise InputError(f"--method {settings.method} fills no wedge", remedy=f"use one of {known}")
+    if settings.tilt_range_deg is not None:
+        check_tilt_range(settings.tilt_range_deg)
+    config = configured(settings.method, WEDGE[settings.method][1], settings, WEDGE)
+    return config.model_copy(update=config_update(settings))
 
 
 def check_cubes(source: Source) -> None:
