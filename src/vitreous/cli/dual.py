@@ -17,7 +17,9 @@ from vitreous.cli.options import (
     Quiet,
     Seed,
     Steps,
+    TimeBudget,
     VoxelSize,
+    budget_of,
     configuration,
     length,
 )
@@ -50,6 +52,7 @@ def train_command(
     ] = None,
     config: Config = None,
     steps: Steps = None,
+    time_budget: TimeBudget = None,
     protein: Annotated[str, typer.Option(help="How it looks in the tomograms: dark or bright.")] = "dark",
     spacing: Annotated[
         float | None,
@@ -63,12 +66,13 @@ def train_command(
     json: Json = False,
 ) -> None:
     """Train on two domains; stopped, the same command or vitreous resume goes on."""
+    budget = budget_of(steps, time_budget)
     progress = ConsoleProgress(quiet=quiet)
 
     from vitreous.workflows.denoise import DenoiseSettings
     from vitreous.workflows.dual import DualTrainRequest, train_dual
 
-    settings = DenoiseSettings("dual", steps, seed=seed, device=device, config=configuration(config))
+    settings = DenoiseSettings("dual", steps, budget, seed=seed, device=device, config=configuration(config))
     names = [n if n.startswith("preset:") else os.path.abspath(n) for n in clean or [DEFAULT_CLEAN]]
     request = DualTrainRequest(
         tuple(path.absolute() for path in noisy),

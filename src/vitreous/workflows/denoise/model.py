@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from copy import copy
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -142,8 +143,9 @@ def within_budget(
         if store:
             store.keep_steps(steps)
     progress.note(f"{steps} steps fit into the time budget")
-    config: Any = method.config.model_copy(update={"steps": steps})
-    return replace(model, method=type(method)(config, precision=compute.precision))  # type: ignore[call-arg]
+    timed: Any = copy(method)  # with whatever a method has beside its configuration
+    timed.config = method.config.model_copy(update={"steps": steps})
+    return replace(model, method=timed)
 
 
 def predict(

@@ -24,7 +24,7 @@ class DualTrainRequest:
     output
         The run directory, absolute.
     settings
-        Steps, seed, device and configuration.
+        Steps or time budget, seed, device and configuration.
     protein
         "dark" or "bright": how it looks in the tomograms. Grand models are turned accordingly.
     spacing_angstrom
@@ -76,7 +76,7 @@ class DualTrainRequest:
 
     def command(self) -> str:
         """The command line that repeats the run."""
-        words = ["vitreous", "dual", "train"]
+        words, budget = ["vitreous", "dual", "train"], self.settings.time_budget_seconds
         for path in self.noisy:
             words += ["--noisy", str(path)]
         for name in self.clean:
@@ -84,6 +84,7 @@ class DualTrainRequest:
         options = {
             "--config": self.settings.config,
             "--steps": self.settings.steps,
+            "--time-budget": None if budget is None else f"{budget:g}s",
             "--seed": self.settings.seed or None,
             "--protein": None if self.protein == "dark" else self.protein,
             "--spacing": self.spacing_angstrom,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,6 @@ from vitreous.io import check_writable, faults_in_words, file_sha256, write_text
 from vitreous.methods.dual import Dual, DualConfig
 from vitreous.training import CheckpointStore, save_model
 from vitreous.workflows.denoise import (
-    DenoiseSettings,
     Source,
     TrainedModel,
     fit,
@@ -169,7 +168,7 @@ def trained(
     def method_of(config: Any, precision: str) -> Dual:
         return Dual(config, precision=precision, clean=[v.training for v in domains.clean])
 
-    settings: DenoiseSettings = replace(request.settings, time_budget_seconds=None)
+    settings = request.settings
     model = untrained(method_of, config, choose_device(settings.device), settings.seed)
     model, volumes = prepared_model(model, [v.training for v in domains.noisy], settings.seed)
     progress.note(f"{model.compute.description}; {config.width} channels, batches of {config.batch}")
