@@ -10,6 +10,7 @@ from vitreous.metrics.detection import (
 )
 from vitreous.metrics.fidelity import correlation, inside_outside_contrast, psnr, ssim
 from vitreous.metrics.fsc import band_correlation, fourier_shell_correlation, fsc_resolution
+from vitreous.metrics.overlap import class_overlaps, dice, intersection_over_union, means_of
 
 __all__ = [
     "MATCHINGS",
@@ -17,12 +18,16 @@ __all__ = [
     "Matching",
     "average_precision",
     "band_correlation",
+    "class_overlaps",
     "correlation",
     "detection_scores",
+    "dice",
     "fourier_shell_correlation",
     "fsc_resolution",
     "inside_outside_contrast",
+    "intersection_over_union",
     "match_picks",
+    "means_of",
     "psnr",
     "ssim",
 ]
