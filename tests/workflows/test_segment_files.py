@@ -31,7 +31,7 @@ class Darkness(nn.Module):
 
 @pytest.fixture(autouse=True)
 def known(monkeypatch):
-    monkeypatch.setattr(model_module, "NETWORKS", {"darkness": lambda classes, width: Darkness()})
+    monkeypatch.setattr(model_module, "NETWORKS", {"darkness": lambda description: Darkness()})
 
 
 @pytest.fixture

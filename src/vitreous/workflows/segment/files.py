@@ -28,6 +28,7 @@ from vitreous.workflows.segment.tomogram import (
     segment_tomogram,
     write_segmentation,
 )
+from vitreous.workflows.subtomograms.loading import skipped_warning
 from vitreous.workflows.subtomograms.opening import is_set
 
 KIND = "segment"
@@ -85,7 +86,7 @@ def segmented_set(
         except Interrupted:
             run.write({**facts, "status": "interrupted"})
             raise Interrupted(run.path) from None
-        warnings = skipped_warnings(loaded.skipped, len(source.boxes))
+        warnings = tuple(text for text in (skipped_warning(loaded),) if text)
         for text in warnings:
             progress.warn(text)
         files = write_set(request, source, loaded, found)
@@ -173,14 +174,6 @@ def words(value: Any) -> str:
     if isinstance(value, list):
         return " × ".join(map(str, value))
     return f"{value:.2%}" if isinstance(value, float) else str(value)
-
-
-def skipped_warnings(skipped: tuple[str, ...], count: int) -> tuple[str, ...]:
-    """What was left out, in one sentence that names the first of them."""
-    if not skipped:
-        return ()
-    more = "" if len(skipped) == 1 else f" and {len(skipped) - 1} more"
-    return (f"{len(skipped)} of {count} subtomograms were skipped: {skipped[0]}{more}.",)
 
 
 def claim(request: SegmentRequest, run: RunDirectory, outputs: list[Path], size: int) -> dict[str, str]:
