@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from vitreous.cli.console import ConsoleProgress, print_result
-from vitreous.cli.denoise import Device, Json, Quiet, Seed, absolute
+from vitreous.cli.options import Device, Json, Quiet, Seed, absolute
 from vitreous.cli.segment import Fitted, Inverted, checked_fit
 from vitreous.core.errors import InputError
 

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from vitreous.cli.console import ConsoleProgress, print_result
-from vitreous.cli.denoise import Device, Json, Quiet
+from vitreous.cli.options import Device, Json, Quiet
 from vitreous.core.errors import InputError
 
 FIT_HELP = (
