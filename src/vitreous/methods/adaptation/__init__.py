@@ -6,6 +6,7 @@ import torch
 from torch import nn
 
 from vitreous.methods.adaptation.config import AdaptationConfig
+from vitreous.methods.adaptation.domains import Dann
 from vitreous.methods.adaptation.networks import AdaptationNetworks, Segmenter
 from vitreous.methods.adaptation.objective import AdaptationObjective, Supervised
 from vitreous.methods.adaptation.samples import (
@@ -15,10 +16,13 @@ from vitreous.methods.adaptation.samples import (
     UnlabelledSubtomograms,
     standardized,
 )
+from vitreous.methods.adaptation.vox_uda import VoxUda, pseudo_label_warnings
 
 OBJECTIVES: dict[str, type[AdaptationObjective]] = {
     "source-only": Supervised,
     "supervised": Supervised,  # its labelled volumes are those of the target
+    "dann": Dann,
+    "vox-uda": VoxUda,
 }
 
 
@@ -64,5 +68,6 @@ __all__ = [
     "UnlabelledSamples",
     "UnlabelledSubtomograms",
     "objective_for",
+    "pseudo_label_warnings",
     "standardized",
 ]
