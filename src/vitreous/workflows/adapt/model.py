@@ -107,7 +107,9 @@ def adapted(
         side=side,
     )
     network = build_network(description, seed)
-    objective = posed(method, network, source, target, config, compute)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)  # discriminators and generators are made with the objective
+        objective = posed(method, network, source, target, config, compute)
     settings = config.training_settings(seed, compute.device, compute.precision)
     try:
         if settings.steps >= WORTH_TIMING:
