@@ -9,10 +9,17 @@ from vitreous.metrics.detection import (
     match_picks,
 )
 from vitreous.metrics.fidelity import correlation, inside_outside_contrast, psnr, ssim
-from vitreous.metrics.fsc import band_correlation, fourier_shell_correlation, fsc_resolution
+from vitreous.metrics.fsc import (
+    MaskedFsc,
+    band_correlation,
+    fourier_shell_correlation,
+    fsc_resolution,
+    masked_fsc,
+)
 
 __all__ = [
     "MATCHINGS",
+    "MaskedFsc",
     "Matches",
     "Matching",
     "average_precision",
@@ -22,6 +29,7 @@ __all__ = [
     "fourier_shell_correlation",
     "fsc_resolution",
     "inside_outside_contrast",
+    "masked_fsc",
     "match_picks",
     "psnr",
     "ssim",
