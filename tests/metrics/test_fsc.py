@@ -141,7 +141,7 @@ def test_the_correction_takes_away_what_a_tight_mask_adds():
     radius = np.sqrt(
         sum(g**2 for g in np.meshgrid(*[np.fft.fftfreq(32)] * 2, np.fft.rfftfreq(32), indexing="ij"))
     )
-    shared = np.fft.irfftn(transform * (radius < 0.12), s=(32,) * 3)
+    shared = np.fft.irfftn(transform * (radius < 0.12), s=(32,) * 3, axes=(0, 1, 2))
     shared *= 3 / shared.std()
     halves = [shared + noise((32, 32, 32), seed) + 4 for seed in (1, 2)]  # a constant, so that the mask shows
     found = masked_fsc(*halves, soft_ball(32, 8))

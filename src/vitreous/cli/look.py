@@ -111,8 +111,10 @@ def evaluate_pick(
         structure=structure,
         tomograms=tomograms,
     )
-    shown = {key.replace("_", " "): value for key, value in facts.items()}
+    shown = {key.replace("_", " "): value for key, value in facts.items() if key != "classes"}
     lines = [f"{key}: {v:.4g}" if isinstance(v, float) else f"{key}: {v}" for key, v in shown.items()]
+    for name, one in facts.get("classes", {}).items():
+        lines.append(f"{name}: " + ", ".join(f"{k} {one[k]:.4g}" for k in ("precision", "recall", "f1")))
     print_result(facts, lines, as_json=json)
 
 

@@ -19,20 +19,29 @@ def register(app: typer.Typer) -> None:
 
 
 def pick_command(
-    file: Annotated[Path, typer.Argument(help="Tomogram: MRC or OME-Zarr.")],
+    file: Annotated[Path, typer.Argument(help="Tomogram, label volume or probability map: MRC or OME-Zarr.")],
     output: Annotated[Path, typer.Option("-o", "--output", help="STAR file of RELION 5 to write.")],
-    method: Annotated[str, typer.Option(help="dog (difference of Gaussians).")] = "dog",
+    method: Annotated[str, typer.Option(help="dog (difference of Gaussians), or labels.")] = "dog",
     diameter: Annotated[
-        float | None, typer.Option(help="Diameter of the particles in Å; 290.", metavar="A")
+        float | None,
+        typer.Option(help="Diameter of the particles in Å; 290, or what labels show.", metavar="A"),
     ] = None,
     min_distance: Annotated[
         float | None,
-        typer.Option(help="Merge picks closer than this, in Å; 0.83 of the diameter.", metavar="A"),
+        typer.Option(help="Merge picks closer than this, in Å; about 0.8 of the diameter.", metavar="A"),
     ] = None,
-    count: Annotated[int, typer.Option(help="Keep the best ones.", min=1)] = 500,
+    label: Annotated[
+        str, typer.Option(help="Classes of a label volume, such as 1=ribosome,3; or all.", metavar="K")
+    ] = "all",
+    count: Annotated[
+        int | None, typer.Option(help="Keep the best ones (of each class); 500, or 10000 of labels.", min=1)
+    ] = None,
     threshold: Annotated[
-        float, typer.Option(help="Lowest score, in multiples of the noise of the score map.", min=0)
-    ] = 4.0,
+        float | None,
+        typer.Option(
+            help="Lowest score: 4 times the noise of the score map, or 0.3 of a label's confidence.", min=0
+        ),
+    ] = None,
     mask: Annotated[Path | None, typer.Option(help="Specimen mask: pick only where it is above 0.5.")] = None,
     invert: Annotated[
         bool, typer.Option("--invert", help="Particles are bright; otherwise dark, as in raw tomograms.")
@@ -53,7 +62,7 @@ def pick_command(
 
     from vitreous.workflows.pick import PickRequest, PickSettings, pick_file
 
-    settings = PickSettings(method, diameter, min_distance, count, threshold, invert, max_memory)
+    settings = PickSettings(method, diameter, min_distance, count, threshold, invert, max_memory, label)
     folder = run_dir or output.with_suffix(".run")
     request = PickRequest(
         file.absolute(), output.absolute(), folder.absolute(), settings, absolute(mask), voxel_size, overwrite

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -28,6 +28,9 @@ class Located:
     scores: NDArray[np.float64] | None = None
 
 
+Pairs = Sequence[tuple[Located, Located]]
+
+
 def evaluate_picks(
     picks: Path,
     truth: Path,
@@ -38,6 +41,8 @@ def evaluate_picks(
     tomograms: Path | None = None,
 ) -> dict[str, Any]:
     """Precision, recall and F1 of picks, and their average precision if they have scores.
+
+    Where picks have names that the truth has too, the same of each structure is under `classes`.
 
     Parameters
     ----------
@@ -68,6 +73,15 @@ def evaluate_picks(
         what = "particle" if structure is None else f"particle called {structure}"
         raise InputError(f"holds no {what}", path=truth, remedy="name another file, or another --structure")
     pairs = paired(read_located(picks, tomograms), true, picks)
+    facts = scored(pairs, distance_angstrom, rule)
+    each = classes_of(pairs) if structure is None else {}
+    if each:
+        facts["classes"] = {name: scored(one, distance_angstrom, rule) for name, one in each.items()}
+    return {**facts, "distance_angstrom": distance_angstrom, "matching": rule}
+
+
+def scored(pairs: Pairs, distance_angstrom: float, rule: Matching) -> dict[str, Any]:
+    """Counts, precision, recall, F1 and, of picks with scores, average precision."""
     hits, found, distances, scores = [], [], [], []
     for one, other in pairs:
         ranked = in_order(one)
@@ -90,8 +104,20 @@ def evaluate_picks(
         "hits": int(right.sum()),
         "found": int(seen.sum()),
         "mean_distance_angstrom": float(gaps.mean()) if gaps.size else None,
-        "distance_angstrom": distance_angstrom,
-        "matching": rule,
+    }
+
+
+def classes_of(pairs: Pairs) -> dict[str, list[tuple[Located, Located]]]:
+    """The same for every structure that picks or truth name; none where they share no name.
+
+    Picks of a method that knows no structures are all called the same, and are of no class.
+    """
+    picked, true = ({name for pair in pairs for name in pair[side].poses.names} for side in (0, 1))
+    if not picked & true or len(picked | true) < 2:
+        return {}
+    return {
+        name: [(of_structure(one, name), of_structure(other, name)) for one, other in pairs]
+        for name in sorted(picked | true)
     }
 
 
@@ -115,7 +141,8 @@ def of_structure(one: Located, structure: str | None) -> Located:
     """Those particles that have a name, all for None."""
     if structure is None:
         return one
-    return Located(one.poses.select(np.array([name == structure for name in one.poses.names], bool)))
+    keep = np.array([name == structure for name in one.poses.names], bool)
+    return Located(one.poses.select(keep), None if one.scores is None else one.scores[keep])
 
 
 def paired(

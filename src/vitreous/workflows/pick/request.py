@@ -11,10 +11,8 @@ from typing import Any
 
 from vitreous.core import InputError
 from vitreous.inference import parse_memory
-from vitreous.picking import DogConfig
 
-PICKERS = ("dog",)
-DEFAULTS = DogConfig()
+PICKERS = ("dog", "labels")
 PATHS = ("input", "output", "run_dir", "mask")
 
 
@@ -27,51 +25,50 @@ class PickSettings:
     method
         A name of PICKERS.
     diameter_angstrom
-        Of the particles; None for the DUAL paper's setting, which suits 290 Å.
+        Of the particles; None for the DUAL paper's 290 Å, or what labels show.
     min_distance_angstrom
-        Picks that are closer are merged; None for 240 Å, in proportion to the diameter.
+        Picks that are closer are merged; None for the method's share of the diameter.
     count
-        The most picks.
+        The most picks (of each class); None for as many as the method keeps.
     threshold
-        Lowest score, in multiples of the noise of the score map.
+        Lowest score, in multiples of the noise of the score map, or as a confidence from 0 to 1; None for
+        the method's.
     invert
         Particles are brighter than the ice.
     max_memory
         Memory to stay under, such as "8GB".
+    label
+        Which classes of a label volume, such as "1=ribosome,3"; "all", or the name of a probability map's.
     """
 
     method: str = "dog"
     diameter_angstrom: float | None = None
     min_distance_angstrom: float | None = None
-    count: int = DEFAULTS.count
-    threshold: float = DEFAULTS.threshold
+    count: int | None = None
+    threshold: float | None = None
     invert: bool = False
     max_memory: str | None = None
+    label: str = "all"
 
-    def config(self) -> DogConfig:
-        """The same as settings of the method.
-
-        Raises
-        ------
-        InputError
-            For an unknown method, or numbers that make no sense.
-        """
+    def check(self) -> None:
+        """Raise InputError for an unknown method, or numbers that make no sense with any."""
         if self.method not in PICKERS:
             raise InputError(f"--method {self.method} is unknown", remedy=f"use {', '.join(PICKERS)}")
         lengths = {"--diameter": self.diameter_angstrom, "--min-distance": self.min_distance_angstrom}
         for option, value in lengths.items():
             if value is not None and not 0 < value < math.inf:
                 raise InputError(f"{option} must be a positive number of Å")
-        if self.count < 1 or not 0 <= self.threshold < math.inf:
+        threshold = 0.0 if self.threshold is None else self.threshold
+        if (self.count is not None and self.count < 1) or not 0 <= threshold < math.inf:
             raise InputError("--count must be positive, and --threshold must not be negative")
         if self.max_memory is not None:
             parse_memory(self.max_memory)
-        chosen: dict[str, Any] = {"count": self.count, "threshold": self.threshold, "bright": self.invert}
-        if self.min_distance_angstrom is not None:
-            chosen["min_distance_angstrom"] = self.min_distance_angstrom
-        if self.diameter_angstrom is None:
-            return DogConfig(**chosen)
-        return DogConfig.for_diameter(self.diameter_angstrom, **chosen)
+        if self.label != PickSettings.label and self.method != "labels":
+            raise InputError("--label goes with --method labels", remedy="leave it out")
+
+    def chosen(self, *names: str) -> dict[str, Any]:
+        """Those of some settings that are not left to the method, by name."""
+        return {name: getattr(self, name) for name in names if getattr(self, name) is not None}
 
 
 @dataclass(frozen=True)
@@ -116,13 +113,14 @@ class PickRequest:
 
     def command(self) -> str:
         """The command line that repeats the run."""
-        settings, usual = self.settings, PickSettings()
+        settings = self.settings
         named = {
             "--method": settings.method,
             "--diameter": settings.diameter_angstrom,
             "--min-distance": settings.min_distance_angstrom,
-            "--count": None if settings.count == usual.count else settings.count,
-            "--threshold": None if settings.threshold == usual.threshold else settings.threshold,
+            "--label": None if settings.label == PickSettings.label else settings.label,
+            "--count": settings.count,
+            "--threshold": settings.threshold,
             "--mask": self.mask,
             "--voxel-size": self.voxel_size_angstrom,
             "--max-memory": settings.max_memory,
