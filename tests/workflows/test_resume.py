@@ -35,7 +35,10 @@ def halves(tmp_path, blobs):
     return words
 
 
-@pytest.mark.parametrize("method", [*METHODS, "n2n", "sc-net", "nmsg", "dncnn"])
+SLOW = [pytest.param(name, marks=pytest.mark.slow) for name in ("sc-net", "dncnn")]
+
+
+@pytest.mark.parametrize("method", [*METHODS, "n2n", "nmsg", *SLOW])
 def test_killed_at_random_moments(spawn, words, halves, tmp_path, method):
     options = ("--method", method, "--steps", "24", *(halves if method == "n2n" else ()))
     whole = spawn(*words("whole", *options))

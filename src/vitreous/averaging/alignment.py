@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from vitreous.averaging.band import TurnedTemplate, make_band, soft_sphere
+from vitreous.averaging.band import TurnedSpectrum, make_band, soft_sphere
 from vitreous.averaging.comparison import EDGE, Comparison
 from vitreous.averaging.config import SearchConfig
 from vitreous.averaging.search import Candidates, Limits, refined, search_around, search_everywhere
@@ -95,7 +95,7 @@ def align(
     if not count:
         return Alignment(*(torch.zeros(shape, dtype=torch.float64) for shape in ((0, 3, 3), (0, 3), (0,))))
     centres = torch.zeros(count, 3, dtype=torch.float64) if start is None else start.shifts_voxel.double()
-    turned = TurnedTemplate(template * soft_sphere(side, side / 2 - EDGE, EDGE))
+    turned = TurnedSpectrum(template * soft_sphere(side, side / 2 - EDGE, EDGE))
     fine = Comparison(subtomograms, make_band(side, search.band, wedge), turned, whiten=search.whiten)
     if search.reach_deg is None:
         band = make_band(side, coarse_limits(search, template), wedge)

@@ -7,7 +7,7 @@ import math
 import torch
 from torch import Tensor
 
-from vitreous.averaging.band import Band, TurnedTemplate, shift_phases, soft_sphere, spectra
+from vitreous.averaging.band import Band, TurnedSpectrum, shift_phases, soft_sphere, spectra
 
 EDGE = 3.0  # voxels over which the sphere around a particle fades out
 
@@ -30,7 +30,7 @@ class Comparison:
         See `SearchConfig`.
     """
 
-    def __init__(self, subtomograms: Tensor, band: Band, template: TurnedTemplate, *, whiten: bool) -> None:
+    def __init__(self, subtomograms: Tensor, band: Band, template: TurnedSpectrum, *, whiten: bool) -> None:
         side = band.side
         sphere = soft_sphere(side, side / 2 - EDGE, EDGE)
         rows = [spectra(((box - box.mean()) * sphere)[None], band) for box in subtomograms.float()]

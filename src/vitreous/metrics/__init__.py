@@ -10,11 +10,18 @@ from vitreous.metrics.detection import (
 )
 from vitreous.metrics.embedding import principal_components, separability, t_sne
 from vitreous.metrics.fidelity import correlation, inside_outside_contrast, psnr, ssim
-from vitreous.metrics.fsc import band_correlation, fourier_shell_correlation, fsc_resolution
+from vitreous.metrics.fsc import (
+    MaskedFsc,
+    band_correlation,
+    fourier_shell_correlation,
+    fsc_resolution,
+    masked_fsc,
+)
 from vitreous.metrics.overlap import class_overlaps, dice, intersection_over_union, means_of
 
 __all__ = [
     "MATCHINGS",
+    "MaskedFsc",
     "Matches",
     "Matching",
     "average_precision",
@@ -27,6 +34,7 @@ __all__ = [
     "fsc_resolution",
     "inside_outside_contrast",
     "intersection_over_union",
+    "masked_fsc",
     "match_picks",
     "means_of",
     "principal_components",
