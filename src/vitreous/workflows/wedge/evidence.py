@@ -29,8 +29,8 @@ CITATIONS = {
     "isonet": ("Liu et al. (2022), Isotropic reconstruction for electron tomography with deep learning.",),
 }
 MEASURED = {
-    True: "the input's own values; only the missing region is filled",
-    False: "denoised along with the filling",
+    True: "the input's own values",
+    False: "denoised",
 }
 
 
