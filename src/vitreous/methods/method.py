@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, PositiveFloat, PositiveInt
 from torch import Tensor, nn
 
-from vitreous.core import Normalization
+from vitreous.core import Normalization, Progress
 from vitreous.inference import Tile, bin_volume
 from vitreous.inference.predict import Predictor
 from vitreous.methods.gain import GainMap
@@ -208,6 +208,16 @@ class BlendedMethod(LearnedMethod, Protocol):
 
     Its blocks overlap by half and are blended (`inference.blend_tiles`), as its patches are no larger.
     """
+
+    def finish(
+        self,
+        network: nn.Module,
+        volumes: Sequence[PreparedVolume],
+        device: torch.device,
+        seed: int,
+        progress: Progress,
+    ) -> None:
+        """Find out about a trained network what prediction needs, and keep it in the network."""
 
     def calibrated(
         self, prediction: NDArray[np.float32], volume: TrainingVolume, strength: float

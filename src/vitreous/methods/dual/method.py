@@ -10,10 +10,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from vitreous.core import InputError, measure_voxels
+from vitreous.core import InputError, Progress, measure_voxels
 from vitreous.fourier import interpolate_spectrum
 from vitreous.inference import Tile
 from vitreous.inference.predict import Predictor
+from vitreous.methods.dual.calibration import told_by_simulation, weighted
 from vitreous.methods.dual.config import DualConfig
 from vitreous.methods.dual.networks import DualNetworks
 from vitreous.methods.dual.objective import DualObjective
@@ -111,12 +112,30 @@ class Dual:
         self, network: nn.Module, volume: PreparedVolume, device: torch.device, seed: int
     ) -> Predictor:
         """The denoiser, one block at a time; its result is in the clean domain's standardized units."""
-        network = placed(network, device).eval()
+        if not isinstance(network, DualNetworks):
+            raise TypeError("the network is none of DUAL")
+        networks = placed(network, device).eval()
 
         def predict(block: Tensor, tile: Tile) -> Tensor:
-            return predict_block(network, block, device, self.precision)
+            denoised = predict_block(networks, block, device, self.precision)
+            return weighted(denoised, block.to(device), network.trust)
 
         return predict
+
+    def finish(
+        self,
+        network: nn.Module,
+        volumes: Sequence[PreparedVolume],
+        device: torch.device,
+        seed: int,
+        progress: Progress,
+    ) -> None:
+        """Find out at which frequencies the denoiser is to be trusted; the network keeps it."""
+        if not isinstance(network, DualNetworks):
+            raise TypeError("the network is none of DUAL")
+        placed(network, device).eval()
+        clean = self.clean or simulated_domain(self.config, volumes)
+        network.trust.copy_(told_by_simulation(network, clean, device, seed, progress))
 
     def calibrated(
         self, prediction: NDArray[np.float32], volume: TrainingVolume, strength: float

@@ -31,11 +31,15 @@ class DualNetworks(nn.Module):
         (side, side, side) in FFT order: the noise prior, in units of the standardized variance.
     signal_level
         Deviation of the signal in a standardized tomogram.
+    trust
+        (shells, 2): how much of the denoiser's result and of the tomogram itself goes into the prediction,
+        in each frequency shell of a block; see `calibration`.
     codes, filled
         Queue of noise codes, the newest last, and how many of its rows are in use.
     """
 
     noise_power: Tensor
+    trust: Tensor
     signal_level: Tensor
     codes: Tensor
     filled: Tensor
@@ -58,6 +62,8 @@ class DualNetworks(nn.Module):
         self.receptive_radius = 0  # blocks overlap by half and are blended, whatever the network sees
         self.register_buffer("noise_power", torch.ones((config.patch_side,) * 3))
         self.register_buffer("signal_level", torch.ones(()))
+        shells = int(shells_of(config.patch_side).max()) + 1
+        self.register_buffer("trust", torch.tensor([1.0, 0.0]).expand(shells, 2).clone())
         self.register_buffer("codes", torch.zeros(config.queue, config.codes))
         self.register_buffer("filled", torch.zeros((), dtype=torch.int64))
 
@@ -148,3 +154,8 @@ class DualNetworks(nn.Module):
         """Put codes (batch, K) at the end of the queue."""
         self.codes.copy_(torch.cat([self.codes, codes.detach().float()])[-len(self.codes) :])
         self.filled.add_(len(codes)).clamp_(max=len(self.codes))
+
+
+def shells_of(side: int) -> Tensor:
+    """Number of the shell of each frequency on the `rfftn` grid of a cube, in periods per side; int64."""
+    return (frequency_radius((side,) * 3, half=True) * side).round().long()

@@ -116,7 +116,10 @@ def fit(
         if training.steps >= WORTH_TIMING and settings.time_budget_seconds is None:
             seconds = training.steps * seconds_per_step(objective, training)
             progress.note(f"{training.steps} training steps, about {seconds / 60:.1f} min in all")
-        return replace(model, record=train(objective, training, progress, store))
+        record = train(objective, training, progress, store)
+        if isinstance(method, BlendedMethod):
+            method.finish(model.network, volumes, compute.device, settings.seed, progress)
+        return replace(model, record=record)
     except (MemoryError, RuntimeError) as error:
         if not is_out_of_memory(error):
             raise
