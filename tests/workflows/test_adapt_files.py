@@ -136,6 +136,22 @@ def test_the_result_segments_the_target_and_refuses_other_voxels(folder):
         segment_file(asked, SilentProgress())
 
 
+def test_a_shift_is_remembered_and_without_one_tomograms_are_warned_of(folder):
+    write_volume(folder / "t.mrc", Volume(np.random.default_rng(0).normal(size=(24, 24, 24)), 20.0))
+    for shift, name in ((0, "run"), (4, "shifted")):
+        adapt(request(folder, shift=shift, output=folder / name), Noting())
+        assert load_segmentation_model(folder / name).description.centred == (shift == 0)
+        output = folder / f"{name}.mrc"
+        facts = segment_file(
+            SegmentRequest(folder / "t.mrc", output, folder / name, folder / f"{name}.run"), Noting()
+        )
+        assert any("in the middle" in text for text in facts["warnings"]) == (shift == 0)
+    first, second = weights(folder / "run"), weights(folder / "shifted")
+    assert not all(torch.equal(first[key], second[key]) for key in first)
+    with pytest.raises(InputError, match="--shift 9"):
+        adapt(request(folder, shift=9, output=folder / "far"), Noting())
+
+
 def white_folder(path, count, side=SIDE, spacing=20.0, seed=0):
     for number in range(count):
         data = np.random.default_rng([seed, number]).normal(size=(side,) * 3)

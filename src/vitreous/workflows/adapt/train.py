@@ -68,6 +68,7 @@ def adapt(request: AdaptRequest, progress: Progress) -> dict[str, Any]:
                     domains.target,
                     compute,
                     seed=request.seed,
+                    shift=request.shift,
                     progress=progress,
                     store=store,
                 )

@@ -73,6 +73,11 @@ def open_tomogram(request: SegmentRequest, model: SegmentationModel) -> Tomogram
     warnings = list(volume_warnings(volume))
     if statistics.non_finite:
         warnings.append(f"{statistics.non_finite} voxels are NaN or infinite; they were taken as the mean.")
+    if model.description.centred:
+        warnings.append(
+            "The model was trained on boxes with the particle in the middle, and may find the middle of "
+            "every block instead of particles: for tomograms train with vitreous adapt --shift 12 or so."
+        )
     known = protein_beside(request.input.parent)
     bright = known == "bright" if request.invert is None else request.invert
     normalization = statistics.normalization
