@@ -5,10 +5,13 @@ from __future__ import annotations
 import torch
 from torch import nn
 
+from vitreous.methods.adaptation.asc import Asc
 from vitreous.methods.adaptation.config import AdaptationConfig
 from vitreous.methods.adaptation.domains import Dann
+from vitreous.methods.adaptation.le_uda import LeUda
 from vitreous.methods.adaptation.networks import AdaptationNetworks, Segmenter
 from vitreous.methods.adaptation.objective import AdaptationObjective, Supervised
+from vitreous.methods.adaptation.pdam import Pdam
 from vitreous.methods.adaptation.samples import (
     LabelledSamples,
     SubtomogramSamples,
@@ -22,6 +25,9 @@ OBJECTIVES: dict[str, type[AdaptationObjective]] = {
     "source-only": Supervised,
     "supervised": Supervised,  # its labelled volumes are those of the target
     "dann": Dann,
+    "pdam": Pdam,
+    "asc": Asc,
+    "le-uda": LeUda,
     "vox-uda": VoxUda,
 }
 

@@ -45,11 +45,19 @@ class AdaptationConfig(LearnedConfig):
         Share of the steps after which it begins.
     threshold
         η: what the teacher is less sure of is not kept.
-    momentum
-        Of the teacher.
+    momentum, slow_momentum
+        Of the teacher, and of the second one of LE-UDA.
     denoiser
         What the teacher's volumes are denoised with: "ibf", "bf", "ngm" or "noise-model", a network
         trained beside the others.
+    swapped_share
+        L of the Fourier amplitudes that ASC and LE-UDA swap between domains.
+    agreement
+        Weight of the consistency with teachers in ASC and LE-UDA, reached after half of the steps.
+    temperature, distillation
+        Of LE-UDA's second teacher: what its logits are divided by, and its weight.
+    cycle
+        Weight of the reconstruction of volumes that PDAM has translated to and fro.
     spatial_sigma, range_sigma, relative_range, range_operator
         σ_d in voxels and σ_r of the bilateral filters, the latter in units of what noise makes
         neighbours differ by if `relative_range`, and Δ of IBF; see `filters.improved_bilateral`.
@@ -81,6 +89,12 @@ class AdaptationConfig(LearnedConfig):
     pseudo_from: float = Field(1 / 3, ge=0, le=1)
     threshold: float = Field(0.85, ge=0, lt=1)
     momentum: float = Field(0.99, ge=0, lt=1)
+    slow_momentum: float = Field(0.999, ge=0, lt=1)
+    swapped_share: float = Field(0.1, gt=0, le=0.5)
+    agreement: NonNegativeFloat = 10.0
+    temperature: PositiveFloat = 2.0
+    distillation: NonNegativeFloat = 1.0
+    cycle: NonNegativeFloat = 10.0
     denoiser: Literal["ibf", "bf", "ngm", "noise-model"] = "ibf"
     spatial_sigma: PositiveFloat = 120.0
     range_sigma: PositiveFloat = 1.0

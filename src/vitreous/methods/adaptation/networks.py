@@ -78,6 +78,11 @@ class AdaptationNetworks(nn.Module):
         """The student, or a teacher."""
         return cast(Segmenter, self.student if teacher is None else self.teachers[teacher])
 
+    @torch.no_grad()
+    def chances(self, values: Tensor, teacher: int = 0, temperature: float = 1.0) -> Tensor:
+        """A teacher's probabilities (n, classes, z, y, x) for volumes (n, 1, z, y, x)."""
+        return (self.segmenter(teacher)(values).float() / temperature).softmax(1)
+
     def other(self, name: str) -> Any:
         """One of the other networks."""
         return self.others[name]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
+from math import exp
 from typing import ClassVar
 
 import torch
@@ -74,6 +75,11 @@ class AdaptationObjective(ABC):
     def progress(self) -> float:
         """Share of the steps that are done or begun, 0 to 1."""
         return min(1.0, int(self.network.done) / (self.config.steps or 1))
+
+    @property
+    def ramp(self) -> float:
+        """exp(-5 (1 - t)²) with t from 0 to 1 in the first half of the steps: how far to trust a teacher."""
+        return exp(-5 * (1 - min(1.0, 2 * self.progress)) ** 2)
 
     def partners(self, network: nn.Module) -> dict[str, nn.Module]:
         """Further networks that are trained, by name."""
