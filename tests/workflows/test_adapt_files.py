@@ -77,7 +77,7 @@ def weights(folder):
 
 
 @pytest.mark.parametrize("method", sorted(OBJECTIVES))
-def test_every_method_trains_and_leaves_model_report_and_figures(folder, method):
+def test_every_method_trains_and_goes_on_with_the_same_bytes_when_stopped(folder, method):
     facts = adapt(request(folder, method=method), Noting())
     assert facts["steps"] == 6
     told = json.loads((folder / "run" / "run.json").read_text())
@@ -91,19 +91,6 @@ def test_every_method_trains_and_leaves_model_report_and_figures(folder, method)
     page = (folder / "run" / "report.html").read_text(encoding="utf-8")
     assert "Features after training" in page
     assert not (folder / "run" / "checkpoints").exists()
-
-
-def test_both_forms_of_the_source_train_the_same_network(folder):
-    adapt(request(folder), Noting())
-    other = request(folder, source=folder / "source_mrc", output=folder / "other")
-    adapt(other, Noting())
-    first, second = weights(folder / "run"), weights(folder / "other")
-    assert all(torch.equal(first[name], second[name]) for name in first)
-
-
-@pytest.mark.parametrize("method", sorted(OBJECTIVES))
-def test_a_stopped_training_goes_on_with_the_same_bytes(folder, method):
-    adapt(request(folder, method=method), Noting())
     stopped = request(folder, method=method, output=folder / "stopped")
     # 4 + 4 polls while reading, then one before each step.
     with pytest.raises(Interrupted):
@@ -114,6 +101,14 @@ def test_a_stopped_training_goes_on_with_the_same_bytes(folder, method):
     assert all(torch.equal(first[name], second[name]) for name in first)
     with pytest.raises(InputError, match="already done"):
         resume_adaptation(folder / "stopped", Noting())
+
+
+def test_both_forms_of_the_source_train_the_same_network(folder):
+    adapt(request(folder), Noting())
+    other = request(folder, source=folder / "source_mrc", output=folder / "other")
+    adapt(other, Noting())
+    first, second = weights(folder / "run"), weights(folder / "other")
+    assert all(torch.equal(first[name], second[name]) for name in first)
 
 
 def test_labels_of_the_target_are_not_looked_at_unless_supervised(folder):
