@@ -14,7 +14,8 @@ from vitreous.methods.adaptation import OBJECTIVES
 from vitreous.segmentation import load_segmentation_model
 from vitreous.simulate import SubtomogramSettings, TiltScheme
 from vitreous.workflows.adapt import AdaptRequest, adapt, resume_adaptation
-from vitreous.workflows.adapt.model import chosen_adaptation
+from vitreous.workflows.adapt import model as model_module
+from vitreous.workflows.adapt.model import chosen_adaptation, training_bytes
 from vitreous.workflows.segment import SegmentRequest, segment_file
 from vitreous.workflows.subtomograms import SubtomogramRequest, write_subtomograms
 
@@ -163,6 +164,7 @@ def test_domains_that_cannot_be_used_are_refused(folder):
         ({"target": white_folder(folder / "fine", 3, spacing=10.0)}, "of 10 Å"),
         ({"source": white_folder(folder / "white", 3)}, "holds no masks"),
         ({"source": simulate(folder / "odd", side=20)}, "multiple of 8"),
+        ({"denoiser": "none"}, "denoiser"),
         ({"method": "none"}, "--method none is unknown"),
         ({"output": folder / "target" / "run"}, "choose another -o"),
     ):
@@ -194,6 +196,14 @@ def test_what_is_doubtful_is_told(folder):
     assert any("1 of 5 subtomograms were skipped" in text and "1.mrc" in text for text in progress.warnings)
     assert any("fewer than a batch of 8" in text for text in facts["warnings"])
     assert any("of memory" in text for text in progress.notes)
+
+
+def test_too_little_memory_is_told_before_training(folder, monkeypatch):
+    monkeypatch.setattr(model_module, "available_memory", lambda device: 10**8)
+    with pytest.raises(InputError, match="training needs about"):
+        adapt(request(folder), Noting())
+    paper = chosen_adaptation("vox-uda", "paper")
+    assert training_bytes(paper) > 5 * training_bytes(chosen_adaptation("vox-uda", None))
 
 
 def test_nothing_is_overwritten_unasked(folder):

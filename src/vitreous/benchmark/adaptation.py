@@ -33,7 +33,7 @@ SHORT = {name: name.removeprefix("phantom:") for name in TARGETS}
 COLUMNS = ("all", *SHORT.values())
 BESIDE = ("sameness", "separability", "seconds")
 STEPS: Mapping[Scale, dict[str, Any]] = {
-    "small": {"steps": 300, "width": 8, "batch": 4},
+    "small": {"steps": 240, "width": 8, "batch": 4},
     "full": {"steps": 1200, "width": 16, "batch": 8},
     "paper": {},
 }
