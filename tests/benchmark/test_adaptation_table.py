@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from vitreous.benchmark import adaptation as table_module
-from vitreous.benchmark.adaptation import AdaptationTable, Contestant, interval, panels_of, percent
+from vitreous.benchmark.adaptation import PRIOR, AdaptationTable, Contestant, interval, panels_of, percent
 from vitreous.benchmark.adaptation_cases import (
     SIDE,
     SIZES,
@@ -70,6 +70,16 @@ def test_rows_are_measured_and_shown(small):
     assert next(iter(small.rows("small", (1,), ("supervised",), progress))).key["method"] == "supervised"
 
 
+def test_the_mean_mask_says_the_same_of_every_subtomogram(small):
+    """Balls of the source and of the target are the same here, so that it is right without looking."""
+    rows = {**small.contestants, "mean mask": Contestant(PRIOR)}
+    table = AdaptationTable("test", (TRIPLE,), rows, "supervised")
+    record = next(iter(table.rows("small", (1,), ("mean mask",), SilentProgress()))).measure()
+    assert record["dice_all"] == record["iou_all"] == pytest.approx(1)
+    looking = next(iter(small.rows("small", (1,), (), SilentProgress()))).measure()
+    assert 0 <= looking["sameness"] <= 1
+
+
 def test_pictures_hold_what_was_found(small):
     record = next(iter(small.rows("small", (1,), (), SilentProgress()))).measure()
     panels = panels_of("row", record)
@@ -93,11 +103,11 @@ def test_boxes_lie_where_the_poses_say():
     data = np.random.default_rng(0).normal(size=shape).astype(np.float32)
 
     class Truth:
-        voxel_spacing_angstrom = 17.1
-        poses = Poses(np.tile(np.eye(3), (3, 1, 1)), centres * 17.1, TARGETS, np.array([1, 2, 3]))
+        voxel_spacing_angstrom = 10.0
+        poses = Poses(np.tile(np.eye(3), (3, 1, 1)), centres * 10.0, TARGETS, np.array([1, 2, 3]))
         instance_mask = mask
 
-    found = boxes_around(Volume(data, 17.1), Truth, "t")
+    found = boxes_around(Volume(data, 10.0), Truth, "t")
     assert found.kinds == TARGETS[:2]  # the third leaves the tomogram
     assert found.masks.shape == (2, SIDE, SIDE, SIDE)
     for one in found.masks:

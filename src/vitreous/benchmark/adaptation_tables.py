@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from vitreous.benchmark import published
-from vitreous.benchmark.adaptation import AdaptationTable, Contestant
+from vitreous.benchmark.adaptation import PRIOR, AdaptationTable, Contestant
 from vitreous.benchmark.adaptation_cases import TRIPLES
 
 FIRST, SECOND = TRIPLES
@@ -13,11 +13,13 @@ OURS = Contestant("vox-uda")
 BASELINES = {
     name: Contestant(name) for name in ("source-only", "supervised", "dann", "pdam", "asc", "le-uda")
 }
+MEAN_MASK = {"mean mask": Contestant(PRIOR)}
 DENOISERS = {
     f"vox-uda, {name}": Contestant("vox-uda", {"denoiser": name})
     for name in ("ngm", "bf", "ibf", "noise-model")
 }
 PARTS = {
+    **MEAN_MASK,
     "dann": BASELINES["dann"],
     "without NGM": Contestant("vox-uda", {"noise": "none"}),
     "without pseudo-labels": Contestant("vox-uda", {"pseudo_labels": 0.0}),
@@ -51,7 +53,7 @@ def methods_table(number: str, triple: str) -> AdaptationTable:
     return AdaptationTable(
         f"Vox-UDA Table {number}: all methods, source {triple}",
         (triple,),
-        {**BASELINES, **DENOISERS},
+        {**MEAN_MASK, **BASELINES, **DENOISERS},
         "vox-uda, ibf",
         published.VOX_UDA[triple],
     )

@@ -50,6 +50,8 @@ def open_domains(request: AdaptRequest, batch: int, progress: Progress, *, label
         sides = " × ".join(map(str, opened.shape))
         remedy = f"simulate it with a --side that is a multiple of {STRIDE}"
         raise InputError(f"has boxes of {sides} voxels", path=request.source, remedy=remedy)
+    if not 0 <= request.shift <= side // 2:
+        raise InputError(f"--shift {request.shift} is not between 0 and half the side, {side // 2}")
     source = load_boxes(opened, Grid(side, opened.spacing_angstrom), progress, masks=True)
     check_masks(source)
     found = open_boxes(
