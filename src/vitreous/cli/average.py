@@ -10,6 +10,7 @@ import typer
 
 from vitreous.cli.console import ConsoleProgress, print_result
 from vitreous.cli.denoise import Json, Quiet
+from vitreous.cli.pick import full_structure
 from vitreous.core.errors import InputError
 
 
@@ -72,9 +73,8 @@ def average_command(
 
     from vitreous.workflows.average import AverageRequest, AverageSettings, average_files
 
-    is_file = template is not None and not template.startswith(("phantom:", "pdb:"))
     settings = AverageSettings(
-        str(Path(str(template)).absolute()) if is_file else template,
+        full_structure(template),
         symmetry,
         low_pass,
         rounds,
