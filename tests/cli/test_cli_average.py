@@ -198,3 +198,5 @@ def test_another_run_is_not_overwritten_unasked(run, scene, averaged):
     folder, _, _ = scene
     words = ("average", folder / "007.mrc", folder / "picks.star", "-o", averaged[1], "--box", 24, *TILTS)
     assert "holds another run" in refused(run, *words)
+    same = ("average", folder / "007.mrc", folder / "picks.star", "-o", averaged[1], *FAST)
+    assert "holds this run, finished" in refused(run, *same, "--template", folder / "map.mrc")

@@ -40,6 +40,8 @@ BASE_BYTES = 600_000_000  # Python, torch, the libraries and the search
 MARGIN = 1.25  # of the box over the particle
 BYTES_PER_VOXEL = 4 * 200  # of the boxes in memory at a time, their transforms and copies
 LEAST_PARTICLES = 4
+MAPS = ("average", "half1", "half2", "average_filtered")
+OUTPUTS = (*(f"{name}.mrc" for name in MAPS), "fsc.json", "aligned.star", "report.html", "run.json")
 
 
 def average_files(request: AverageRequest, progress: Progress) -> dict[str, Any]:
@@ -66,8 +68,7 @@ def average_files(request: AverageRequest, progress: Progress) -> dict[str, Any]
     side = box_side(request, opened, template)
     memory = check_memory(request, side)
     inputs = digests(request.inputs)
-    resuming = run.unfinished(request.is_of, inputs, request.overwrite)
-    check_writable(run.path / "run.json", 0, True)
+    resuming = claimed(request, run, inputs, side)
     begun = time.monotonic()
     with run.locked():
         facts = run.begin(KIND, request.to_json(), inputs_sha256=inputs, command=request.command())
@@ -87,6 +88,17 @@ def average_files(request: AverageRequest, progress: Progress) -> dict[str, Any]
         write_text_atomic(run.report, average_report(request, facts, done))
         run.write(facts)
     return outcome(request, facts)
+
+
+def claimed(request: AverageRequest, run: RunDirectory, inputs: Mapping[str, str], side: int) -> bool:
+    """Whether an unfinished run is gone on with; InputError if the folder holds what must not be replaced."""
+    resuming = run.unfinished(request.is_of, inputs, request.overwrite)
+    if run.exists() and not resuming and not request.overwrite:
+        remedy = f"see {run.report}, add --overwrite or choose another -o"
+        raise InputError("holds this run, finished", path=run.path, remedy=remedy)
+    for name in OUTPUTS:
+        check_writable(run.path / name, 4 * side**3, request.overwrite or resuming)
+    return resuming
 
 
 def averaged(
@@ -184,10 +196,9 @@ def doubts(request: AverageRequest, done: Round, spacing: float) -> list[str]:
 def write_results(request: AverageRequest, opened: Opened, done: Round, facts: Mapping[str, Any]) -> None:
     """Maps, FSC and aligned particles."""
     folder, spacing = request.output, opened.spacing_angstrom
-    maps = {"average": done.average, "half1": done.halves[0], "half2": done.halves[1]}
-    if math.isfinite(done.resolution_angstrom):
-        maps["average_filtered"] = low_passed(done.average, min(0.5, spacing / done.resolution_angstrom))
-    for name, values in maps.items():
+    finest = done.resolution_angstrom
+    filtered = low_passed(done.average, min(0.5, spacing / finest)) if math.isfinite(finest) else done.average
+    for name, values in zip(MAPS, (done.average, *done.halves, filtered), strict=True):
         volume = Volume(values.numpy().astype(np.float32), as_spacing(spacing))
         write_volume(folder / f"{name}.mrc", volume, overwrite=True, label=f"vitreous average: {name}")
     fsc = {

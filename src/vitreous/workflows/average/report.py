@@ -56,7 +56,12 @@ def average_report(request: AverageRequest, facts: Mapping[str, Any], done: Roun
         TableSection(
             "Fourier shell correlation",
             "Resolution is read off at 0.143 of the corrected curve of the half maps.",
-            figure_svg=fsc_svg(curves, spacing_angstrom=spacing),
+            figure_svg=fsc_svg(
+                curves,
+                spacing_angstrom=spacing,
+                levels=(0.143, 0.5),
+                label="Fourier shell correlation of half maps",
+            ),
         ),
         TableSection("Rounds", header=header, rows=rows),
         TableSection("Repeat", f"`{request.command()}`"),
