@@ -5,9 +5,10 @@ import torch
 from particles import SIDE, blobs, imaged, random_shifts, seen, wedge
 
 from vitreous.averaging import Alignment, SearchConfig, align, angles_between, symmetry_group
-from vitreous.averaging.band import TurnedSpectrum, make_band, spectra
-from vitreous.averaging.rotations import random_rotations
+from vitreous.averaging.band import make_band, spectra
 from vitreous.core import Interrupted, SilentProgress
+from vitreous.fourier.rotations import random_rotations
+from vitreous.fourier.turning import TurnedSpectrum
 
 SEARCH = SearchConfig(angular_step_deg=20, shift_voxels=2.5, band=(0.02, 0.25))
 COUNT = 30
@@ -92,7 +93,7 @@ def test_symmetric_templates_need_fewer_orientations(truth):
 def test_a_turned_template_has_the_transform_of_the_turned_particle(truth):
     band = make_band(SIDE, (0.0, 0.25), torch.ones(SIDE, SIDE, SIDE // 2 + 1))
     expected = spectra(torch.stack([blobs(r) for r in truth[0][:5]]), band)
-    turned = TurnedSpectrum(blobs()).at(truth[0][:5], band)
+    turned = TurnedSpectrum(blobs()).at(truth[0][:5], band.frequencies)
     error = (turned - expected).abs().square().sum() / expected.abs().square().sum()
     assert error.sqrt() < 0.02
 

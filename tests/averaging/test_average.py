@@ -18,8 +18,8 @@ from vitreous.averaging import (
     starting_halves,
     symmetry_group,
 )
-from vitreous.averaging.average import whole_spectrum
-from vitreous.averaging.rotations import random_rotations
+from vitreous.fourier.rotations import random_rotations
+from vitreous.fourier.turning import whole_spectrum
 from vitreous.metrics import band_correlation
 
 COUNT = 40

@@ -13,7 +13,7 @@ from vitreous.averaging.refinement import (
     refine_halves,
     starting_halves,
 )
-from vitreous.averaging.rotations import angles_between, nearby_rotations, rotation_grid, symmetry_group
+from vitreous.fourier.rotations import angles_between, nearby_rotations, rotation_grid, symmetry_group
 
 __all__ = [
     "Alignment",

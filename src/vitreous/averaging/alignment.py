@@ -8,11 +8,12 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from vitreous.averaging.band import TurnedSpectrum, make_band, soft_sphere
+from vitreous.averaging.band import make_band, soft_sphere
 from vitreous.averaging.comparison import EDGE, Comparison
 from vitreous.averaging.config import SearchConfig
 from vitreous.averaging.search import Candidates, Limits, refined, search_around, search_everywhere
 from vitreous.core import Progress, SilentProgress
+from vitreous.fourier.turning import TurnedSpectrum
 
 SMEAR = 1.5  # coarse searches see no finer than this share of how far one step moves the particle's rim
 BALL = math.sqrt(5 / 3)  # radius of a solid ball over its radius of gyration

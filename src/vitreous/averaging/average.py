@@ -6,9 +6,10 @@ import torch
 from torch import Tensor
 
 from vitreous.averaging.alignment import Alignment
-from vitreous.averaging.band import TurnedSpectrum, make_band, read_turned, shift_phases, soft_sphere
+from vitreous.averaging.band import make_band, shift_phases, soft_sphere
 from vitreous.averaging.comparison import EDGE
-from vitreous.averaging.rotations import symmetry_group
+from vitreous.fourier.rotations import symmetry_group
+from vitreous.fourier.turning import TurnedSpectrum, read_turned, whole_spectrum
 
 FLOOR = 0.02  # of the mean weight: what few particles measured is not blown up
 
@@ -52,7 +53,7 @@ class WedgeAverage:
         for box, rotation, shift in zip(boxes.float(), poses.rotations, poses.shifts_voxel, strict=True):
             spectrum = TurnedSpectrum((box - box.mean()) * self.sphere)
             back = (rotation.double() @ self.group).transpose(1, 2)
-            values = spectrum.at(back, self.band) * shift_phases(back @ shift.double(), self.band)
+            values = spectrum.at(back, self.band.frequencies) * shift_phases(back @ shift.double(), self.band)
             passed = read_turned(transfer, back, self.band.frequencies)[0]
             self.sums += (values * passed).sum(0)
             self.weights += passed.square().sum(0)
@@ -75,18 +76,3 @@ class WedgeAverage:
         values = torch.fft.irfftn(spectrum.reshape(side, side, -1), s=(side,) * 3)
         volume: Tensor = torch.fft.fftshift(values)
         return volume
-
-
-def whole_spectrum(half: Tensor) -> Tensor:
-    """A real, even function of frequency in the order of `rfftn` as a cube in that of `fftshift`.
-
-    Examples
-    --------
-    >>> whole_spectrum(torch.ones(4, 4, 3)).shape
-    torch.Size([4, 4, 4])
-    """
-    side = half.shape[0]
-    values = half.to(torch.float32)
-    others = values[:, :, 1 : (side + 1) // 2].flip(0, 1, 2).roll((1, 1), (0, 1))
-    whole: Tensor = torch.fft.fftshift(torch.cat([values, others], dim=2))
-    return whole

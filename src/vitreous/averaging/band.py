@@ -1,4 +1,4 @@
-"""A band of Fourier space as a list of frequencies: particles and turned templates as rows of numbers."""
+"""A band of Fourier space as a list of frequencies: boxes as rows of numbers."""
 
 from __future__ import annotations
 
@@ -7,12 +7,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from vitreous.fourier import frequency_axes, frequency_radius
-
-PADDING = 2  # sides of the padded template over those of the template: the finer transform is read linearly
 
 
 @dataclass(frozen=True, eq=False)
@@ -87,59 +84,6 @@ def shift_phases(shifts_voxel: Tensor, band: Band) -> Tensor:
     """(s, k): exp(2πi k·t), which moves what lies at shift t into the centre."""
     angle = 2 * math.pi * shifts_voxel.to(torch.float32) @ band.frequencies.T
     return torch.polar(torch.ones_like(angle), angle)
-
-
-class TurnedSpectrum:
-    """The Fourier transform of a box, read at turned frequencies.
-
-    A box turned by R has the transform T(Rᵀk). That of the padded box is interpolated linearly; the
-    dimming towards its borders that comes with it is divided out beforehand.
-
-    Parameters
-    ----------
-    box
-        (side, side, side), the centre of rotation at voxel side // 2; it should fall to zero within the
-        sphere that fits the cube.
-    """
-
-    def __init__(self, box: Tensor) -> None:
-        side = box.shape[0]
-        if box.shape != (side,) * 3 or side % 2:
-            raise ValueError(f"what is turned is a cube of even side, not {tuple(box.shape)}")
-        kernel = torch.sinc((torch.arange(side) - side // 2) / (PADDING * side)) ** 2
-        flat = box.float().cpu() / (kernel[:, None, None] * kernel[:, None] * kernel)
-        before = (PADDING - 1) * side // 2
-        padded = F.pad(flat, (before, before) * 3)
-        transform = torch.fft.fftshift(torch.fft.fftn(torch.fft.ifftshift(padded)))
-        self._planes = torch.stack([transform.real, transform.imag])
-
-    def at(self, rotations: Tensor, band: Band) -> Tensor:
-        """(n, k) complex transform of the box turned by (n, 3, 3), times what the tomogram passes."""
-        values = read_turned(self._planes, rotations, band.frequencies)
-        return torch.complex(values[0], values[1]) * band.transfer
-
-
-def read_turned(planes: Tensor, rotations: Tensor, frequencies: Tensor) -> Tensor:
-    """Values at Rᵀk of functions of frequency, interpolated linearly.
-
-    Parameters
-    ----------
-    planes
-        (c, side, side, side), c functions in the order of `torch.fft.fftshift`, an even side.
-    rotations
-        (n, 3, 3).
-    frequencies
-        (k, 3), zyx, in cycles/voxel.
-
-    Returns
-    -------
-    (c, n, k).
-    """
-    closed = F.pad(planes[None], (0, 1) * 3, mode="circular")  # so that +0.5 is there as well as -0.5
-    turned = frequencies.to(torch.float32) @ rotations.to(torch.float32)  # rows: k R is Rᵀ k
-    # align_corners over side + 1 samples from -0.5 to 0.5; grid_sample counts (x, y, z)
-    places = (2 * turned).flip(-1)[None, :, :, None]
-    return F.grid_sample(closed, places, align_corners=True)[0, :, :, :, 0]
 
 
 def soft_sphere(side: int, radius: float, edge: float) -> Tensor:

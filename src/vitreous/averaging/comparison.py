@@ -7,7 +7,8 @@ import math
 import torch
 from torch import Tensor
 
-from vitreous.averaging.band import Band, TurnedSpectrum, shift_phases, soft_sphere, spectra
+from vitreous.averaging.band import Band, shift_phases, soft_sphere, spectra
+from vitreous.fourier.turning import TurnedSpectrum
 
 EDGE = 3.0  # voxels over which the sphere around a particle fades out
 
@@ -36,8 +37,8 @@ class Comparison:
         rows = [spectra(((box - box.mean()) * sphere)[None], band) for box in subtomograms.float()]
         values = torch.cat(rows)
         weight = band.multiplicity / (shell_power(values, band) if whiten else 1.0)
-        self.band, self.template, self.root = band, template, weight.sqrt()
-        values = values * self.root
+        self.band, self.template, self.factor = band, template, weight.sqrt() * band.transfer
+        values = values * weight.sqrt()
         self.values = values / values.abs().square().sum(1, keepdim=True).sqrt().clamp_min(1e-30)
 
     def __len__(self) -> int:
@@ -45,7 +46,7 @@ class Comparison:
 
     def templates(self, rotations: Tensor) -> Tensor:
         """(n, k) turned templates, each of unit norm."""
-        rows = self.template.at(rotations, self.band) * self.root
+        rows = self.template.at(rotations, self.band.frequencies) * self.factor
         return rows / rows.abs().square().sum(1, keepdim=True).sqrt().clamp_min(1e-30)
 
     def moved(self, block: slice, shifts_voxel: Tensor) -> Tensor:

@@ -11,8 +11,8 @@ from torch import Tensor
 from vitreous.averaging.band import shift_phases
 from vitreous.averaging.comparison import Comparison, as_reals, shift_lattice
 from vitreous.averaging.config import MOST_CANDIDATES, SearchConfig
-from vitreous.averaging.rotations import nearby_rotations, rotation_grid
 from vitreous.core import Interrupted, Progress
+from vitreous.fourier.rotations import nearby_rotations, rotation_grid
 
 CHUNK_BYTES = 100_000_000  # of the largest arrays
 ROTATIONS_AT_ONCE = 512

@@ -21,6 +21,7 @@ from vitreous.io.relion import (
     write_relion5_particles,
     write_relion5_tomograms,
 )
+from vitreous.io.relion_update import ALIGNMENT_SCORE, SUBSET, write_aligned_particles
 from vitreous.io.shrec import SHREC21_CLASSES, ShrecTomogram, read_shrec21
 from vitreous.io.shrec_writer import write_shrec21
 from vitreous.io.star import StarTable, read_star, write_star
@@ -31,7 +32,9 @@ from vitreous.io.tilts import read_tilt_angles
 from vitreous.io.volumes import open_volume, volume_warnings, write_volume
 
 __all__ = [
+    "ALIGNMENT_SCORE",
     "SHREC21_CLASSES",
+    "SUBSET",
     "HalfSplit",
     "RelionParticles",
     "ShrecTomogram",
@@ -57,6 +60,7 @@ __all__ = [
     "remove_stale",
     "structure_cache_folder",
     "volume_warnings",
+    "write_aligned_particles",
     "write_bytes_atomic",
     "write_pose_table",
     "write_relion5_particles",

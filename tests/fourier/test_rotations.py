@@ -6,9 +6,14 @@ import pytest
 import torch
 from scipy.spatial.transform import Rotation
 
-from vitreous.averaging import angles_between, nearby_rotations, rotation_grid, symmetry_group
-from vitreous.averaging.rotations import random_rotations
 from vitreous.core import InputError
+from vitreous.fourier.rotations import (
+    angles_between,
+    nearby_rotations,
+    random_rotations,
+    rotation_grid,
+    symmetry_group,
+)
 
 
 def nearest_deg(grid, wanted, symmetry="C1"):
