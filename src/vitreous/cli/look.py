@@ -39,14 +39,22 @@ def register(app: typer.Typer) -> None:
 
 def inspect_command(
     files: Annotated[list[Path], typer.Argument(help="Tomograms.")],
+    output: Annotated[
+        Path | None, typer.Option("-o", "--output", help="Folder for report.html and inspect.json.")
+    ] = None,
     voxel_size: VoxelSize = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an existing report.")] = False,
+    quiet: Quiet = False,
     json: Json = False,
 ) -> None:
-    """Say what a tomogram is: header, statistics, noise estimate."""
-    from vitreous.workflows.inspect import inspect_file
+    """Say what a tomogram is: contrast, tilt range, noise, specimen, gold, and what is doubtful."""
+    progress = ConsoleProgress(quiet=quiet)
+    from vitreous.workflows.inspect import inspect_files
 
-    found = [inspect_file(f, voxel_size) for f in files]
+    with progress.active():
+        found = inspect_files(files, voxel_size, folder=output, overwrite=overwrite, progress=progress)
     lines = [f"{key}: {value}" for facts in found for key, value in facts.items()]
+    lines += [] if output is None else [f"report: {output / 'report.html'}"]
     print_result(found[0] if len(found) == 1 else {"files": found}, lines, as_json=json)
 
 

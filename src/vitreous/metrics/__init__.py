@@ -10,19 +10,28 @@ from vitreous.metrics.detection import (
 )
 from vitreous.metrics.fidelity import correlation, inside_outside_contrast, psnr, ssim
 from vitreous.metrics.fsc import band_correlation, fourier_shell_correlation, fsc_resolution
+from vitreous.metrics.layer import Layer, measure_layer
+from vitreous.metrics.outliers import Outliers, find_outliers
+from vitreous.metrics.polarity import Polarity, measure_polarity
 
 __all__ = [
     "MATCHINGS",
+    "Layer",
     "Matches",
     "Matching",
+    "Outliers",
+    "Polarity",
     "average_precision",
     "band_correlation",
     "correlation",
     "detection_scores",
+    "find_outliers",
     "fourier_shell_correlation",
     "fsc_resolution",
     "inside_outside_contrast",
     "match_picks",
+    "measure_layer",
+    "measure_polarity",
     "psnr",
     "ssim",
 ]
