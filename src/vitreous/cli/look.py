@@ -92,7 +92,10 @@ def evaluate_fsc(
 
 @evaluate.command("pick")
 def evaluate_pick(
-    picks: Annotated[Path, typer.Argument(help="Picks: a STAR file of RELION, or a table of poses.")],
+    picks: Annotated[
+        Path,
+        typer.Argument(help="Picks: .star (RELION), .tbl (Dynamo), .json (copick), or a table of poses."),
+    ],
     truth: Annotated[
         Path, typer.Argument(help="True positions: the same, or a folder that simulate or SHREC 2021 made.")
     ],
@@ -106,6 +109,7 @@ def evaluate_pick(
     tomograms: Annotated[
         Path | None, typer.Option(help="A tomograms.star, for RELION 5 files it does not lie beside.")
     ] = None,
+    voxel_size: VoxelSize = None,
     json: Json = False,
 ) -> None:
     """Precision, recall and F1 of picks, and average precision if they have scores."""
@@ -118,6 +122,7 @@ def evaluate_pick(
         matching=matching,
         structure=structure,
         tomograms=tomograms,
+        voxel_size_angstrom=voxel_size,
     )
     shown = {key.replace("_", " "): value for key, value in facts.items() if key != "classes"}
     lines = [f"{key}: {v:.4g}" if isinstance(v, float) else f"{key}: {v}" for key, v in shown.items()]

@@ -20,7 +20,12 @@ def register(app: typer.Typer) -> None:
 
 def pick_command(
     file: Annotated[Path, typer.Argument(help="Tomogram, label volume or probability map: MRC or OME-Zarr.")],
-    output: Annotated[Path, typer.Option("-o", "--output", help="STAR file of RELION 5 to write.")],
+    output: Annotated[
+        Path,
+        typer.Option(
+            "-o", "--output", help="File to write: .star (RELION), .tbl (Dynamo), .json (copick) or .csv."
+        ),
+    ],
     method: Annotated[str, typer.Option(help="dog (difference of Gaussians), or labels.")] = "dog",
     diameter: Annotated[
         float | None,
@@ -33,6 +38,9 @@ def pick_command(
     label: Annotated[
         str, typer.Option(help="Classes of a label volume, such as 1=ribosome,3; or all.", metavar="K")
     ] = "all",
+    file_format: Annotated[
+        str | None, typer.Option("--format", help="relion5, relion4, dynamo, copick or poses; by the suffix.")
+    ] = None,
     count: Annotated[
         int | None, typer.Option(help="Keep the best ones (of each class); 500, or 10000 of labels.", min=1)
     ] = None,
@@ -55,14 +63,16 @@ def pick_command(
     quiet: Quiet = False,
     json: Json = False,
 ) -> None:
-    """Pick particles of one size: positions with scores as a STAR file, and a report that shows them."""
+    """Pick particles of one size: positions with scores for RELION, Dynamo or copick, and a report."""
     if voxel_size is not None and not 0 < voxel_size < math.inf:
         raise InputError("--voxel-size must be a positive number of Å")
     progress = ConsoleProgress(quiet=quiet)
 
     from vitreous.workflows.pick import PickRequest, PickSettings, pick_file
 
-    settings = PickSettings(method, diameter, min_distance, count, threshold, invert, max_memory, label)
+    settings = PickSettings(
+        method, diameter, min_distance, count, threshold, invert, max_memory, label, file_format
+    )
     folder = run_dir or output.with_suffix(".run")
     request = PickRequest(
         file.absolute(), output.absolute(), folder.absolute(), settings, absolute(mask), voxel_size, overwrite

@@ -39,6 +39,8 @@ class PickSettings:
         Memory to stay under, such as "8GB".
     label
         Which classes of a label volume, such as "1=ribosome,3"; "all", or the name of a probability map's.
+    format
+        Of the output, a name of `io.particles.SUFFIXES`; None for what its suffix says.
     """
 
     method: str = "dog"
@@ -49,6 +51,7 @@ class PickSettings:
     invert: bool = False
     max_memory: str | None = None
     label: str = "all"
+    format: str | None = None
 
     def check(self) -> None:
         """Raise InputError for an unknown method, or numbers that make no sense with any."""
@@ -119,6 +122,7 @@ class PickRequest:
             "--diameter": settings.diameter_angstrom,
             "--min-distance": settings.min_distance_angstrom,
             "--label": None if settings.label == PickSettings.label else settings.label,
+            "--format": settings.format,
             "--count": settings.count,
             "--threshold": settings.threshold,
             "--mask": self.mask,
