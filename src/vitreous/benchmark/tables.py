@@ -10,7 +10,7 @@ from pathlib import Path
 import torch
 
 import vitreous
-from vitreous.benchmark import filter_speed, memory, microtubule, quick, simulate, speed
+from vitreous.benchmark import filter_speed, memory, microtubule, quick, simulate, speed, transfer
 from vitreous.benchmark.adaptation import AdaptationTable
 from vitreous.benchmark.adaptation_tables import ADAPTATION_TABLES
 from vitreous.benchmark.comparison import Comparison, Scale
@@ -95,6 +95,11 @@ TABLES = {
     ),
     **{name: comparison_kind(comparison) for name, comparison in DENOISER_TABLES.items()},
     "dual-t3": comparison_kind(dual_t3()),
+    "dual-transfer": TableKind(
+        "DUAL §§ 2.3, 2.4: segmentation of another microscope by networks trained on simulations",
+        lambda o: transfer.transfer_rows(o.scale, o.seeds, o.only, o.progress),
+        transfer.summarize,
+    ),
     **{name: adaptation_kind(table) for name, table in ADAPTATION_TABLES.items()},
 }
 
