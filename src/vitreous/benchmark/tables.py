@@ -18,6 +18,7 @@ from vitreous.benchmark import (
     simulate,
     speed,
     subtomogram_averaging,
+    transfer,
 )
 from vitreous.benchmark.adaptation import AdaptationTable
 from vitreous.benchmark.adaptation_tables import ADAPTATION_TABLES
@@ -108,6 +109,11 @@ TABLES = {
     ),
     **{name: comparison_kind(comparison) for name, comparison in DENOISER_TABLES.items()},
     "dual-t3": comparison_kind(dual_t3()),
+    "dual-transfer": TableKind(
+        "DUAL §§ 2.3, 2.4: segmentation of another microscope by networks trained on simulations",
+        lambda o: transfer.transfer_rows(o.scale, o.seeds, o.only, o.progress),
+        transfer.summarize,
+    ),
     **{name: adaptation_kind(table) for name, table in ADAPTATION_TABLES.items()},
 }
 

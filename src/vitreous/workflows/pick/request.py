@@ -40,6 +40,8 @@ class PickSettings:
         Memory to stay under, such as "8GB".
     label
         Which classes of a label volume, such as "1=ribosome,3"; "all", or the name of a probability map's.
+    format
+        Of the output, a name of `io.particles.SUFFIXES`; None for what its suffix says.
     template
         What is matched: "phantom:NAME", "pdb:ID", an atomic model or a density map.
     angular_step_deg
@@ -60,6 +62,7 @@ class PickSettings:
     invert: bool = False
     max_memory: str | None = None
     label: str = "all"
+    format: str | None = None
     template: str | None = None
     angular_step_deg: float | None = None
     low_pass_angstrom: float | None = None
@@ -170,6 +173,7 @@ class PickRequest:
             "--angular-step": settings.angular_step_deg,
             "--low-pass": settings.low_pass_angstrom,
             "--symmetry": None if settings.symmetry == PickSettings.symmetry else settings.symmetry,
+            "--format": settings.format,
             "--count": settings.count,
             "--threshold": settings.threshold,
             "--mask": self.mask,
