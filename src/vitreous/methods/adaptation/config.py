@@ -106,10 +106,13 @@ class AdaptationConfig(LearnedConfig):
         """The published recipe: 300 epochs of 3,000 source subtomograms in batches of 16."""
         return cls(
             steps=300 * 3000 // 16,
+            learning_rate=1e-3,
+            schedule="steps",
             batch=16,
             width=32,
             norm="batch",
             gradient_clip=1e9,
+            adversarial=1.0,
             judge_width=32,
             noise_level="variance-of-mean",
             range_sigma=1.2,
