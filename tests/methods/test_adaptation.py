@@ -17,6 +17,7 @@ from vitreous.methods.adaptation import (
     pseudo_label_warnings,
 )
 from vitreous.methods.adaptation.domains import directions, reversal_strength, reversed_domain_loss
+from vitreous.methods.adaptation.noise import missing_variance, noise_variance
 from vitreous.methods.adaptation.vox_uda import PseudoLabels
 from vitreous.networks import VoxResNet
 from vitreous.training import CheckpointStore, train
@@ -190,12 +191,25 @@ def test_denoisers_take_noise_off(denoiser):
 
 @pytest.mark.parametrize("noise", ["none", "poisson", "speckle", "spectrum"])
 def test_kinds_of_noise_train(noise):
-    objective, config = tiny("vox-uda", steps=2, noise=noise, pseudo_labels=0.0)
+    objective, config = tiny("vox-uda", steps=2, noise=noise, noise_amount="target", pseudo_labels=0.0)
     record = train(objective, config.training_settings(1, CPU, "float32"), SilentProgress())
     figures = record.monitored[-1][1]
     assert np.isfinite(record.losses).all()
     assert ("consistency" in figures) == (noise != "none")
     assert "kept_share" not in figures
+
+
+def test_noise_is_added_to_what_lacks_it():
+    """White noise is all that the target has; a source of the same has enough, a smooth one has not."""
+    objective, _ = tiny("vox-uda")
+    objective.target = UnlabelledSubtomograms(balls(1, noise=1.0)[0])
+    clean = UnlabelledSubtomograms(balls(2, noise=0.1)[0]).draw(2, torch.Generator().manual_seed(0))
+    noisy = UnlabelledSubtomograms(balls(2, noise=4.0)[0]).draw(2, torch.Generator().manual_seed(0))
+    (more,) = objective.noised(clean, torch.Generator().manual_seed(1))
+    added = float((more - clean).var())
+    target, source = (noise_variance(v, 0.244) for v in (objective.target.values, clean))
+    assert added == pytest.approx(missing_variance(source, target), rel=0.15)
+    assert not objective.noised(noisy, torch.Generator().manual_seed(1))
 
 
 def test_published_settings_are_those_of_the_paper():
