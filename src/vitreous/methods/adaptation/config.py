@@ -20,7 +20,9 @@ class AdaptationConfig(LearnedConfig):
     Parameters
     ----------
     steps, learning_rate, schedule
-        The rate falls to a tenth after each third of the steps, as published.
+        The published rate, 1e-3 that falls to a tenth after each third ("steps"), asks for 300 epochs: of a
+        few hundred steps too few are worth their while, and a network of source volumes alone learnt
+        little more than where particles lie (Dice 0.29 in a trial, and 0.81 with these).
     batch
         Volumes of either domain in a step.
     patch_side
@@ -64,8 +66,7 @@ class AdaptationConfig(LearnedConfig):
     """
 
     steps: PositiveInt | None = 240
-    learning_rate: PositiveFloat = 1e-3
-    schedule: Literal["cosine", "constant", "steps"] = "steps"
+    learning_rate: PositiveFloat = 1e-2
     batch: PositiveInt = 8
     patch_side: PositiveInt = Field(32, multiple_of=8)
     width: PositiveInt = 8
@@ -106,10 +107,13 @@ class AdaptationConfig(LearnedConfig):
         """The published recipe: 300 epochs of 3,000 source subtomograms in batches of 16."""
         return cls(
             steps=300 * 3000 // 16,
+            learning_rate=1e-3,
+            schedule="steps",
             batch=16,
             width=32,
             norm="batch",
             gradient_clip=1e9,
+            adversarial=1.0,
             judge_width=32,
             noise_level="variance-of-mean",
             range_sigma=1.2,
