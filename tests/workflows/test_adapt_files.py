@@ -14,7 +14,8 @@ from vitreous.methods.adaptation import OBJECTIVES
 from vitreous.segmentation import load_segmentation_model
 from vitreous.simulate import SubtomogramSettings, TiltScheme
 from vitreous.workflows.adapt import AdaptRequest, adapt, resume_adaptation
-from vitreous.workflows.adapt.model import chosen_adaptation
+from vitreous.workflows.adapt import model as model_module
+from vitreous.workflows.adapt.model import chosen_adaptation, training_bytes
 from vitreous.workflows.segment import SegmentRequest, segment_file
 from vitreous.workflows.subtomograms import SubtomogramRequest, write_subtomograms
 
@@ -77,7 +78,7 @@ def weights(folder):
 
 
 @pytest.mark.parametrize("method", sorted(OBJECTIVES))
-def test_every_method_trains_and_leaves_model_report_and_figures(folder, method):
+def test_every_method_trains_and_goes_on_with_the_same_bytes_when_stopped(folder, method):
     facts = adapt(request(folder, method=method), Noting())
     assert facts["steps"] == 6
     told = json.loads((folder / "run" / "run.json").read_text())
@@ -91,19 +92,6 @@ def test_every_method_trains_and_leaves_model_report_and_figures(folder, method)
     page = (folder / "run" / "report.html").read_text(encoding="utf-8")
     assert "Features after training" in page
     assert not (folder / "run" / "checkpoints").exists()
-
-
-def test_both_forms_of_the_source_train_the_same_network(folder):
-    adapt(request(folder), Noting())
-    other = request(folder, source=folder / "source_mrc", output=folder / "other")
-    adapt(other, Noting())
-    first, second = weights(folder / "run"), weights(folder / "other")
-    assert all(torch.equal(first[name], second[name]) for name in first)
-
-
-@pytest.mark.parametrize("method", sorted(OBJECTIVES))
-def test_a_stopped_training_goes_on_with_the_same_bytes(folder, method):
-    adapt(request(folder, method=method), Noting())
     stopped = request(folder, method=method, output=folder / "stopped")
     # 4 + 4 polls while reading, then one before each step.
     with pytest.raises(Interrupted):
@@ -114,6 +102,14 @@ def test_a_stopped_training_goes_on_with_the_same_bytes(folder, method):
     assert all(torch.equal(first[name], second[name]) for name in first)
     with pytest.raises(InputError, match="already done"):
         resume_adaptation(folder / "stopped", Noting())
+
+
+def test_both_forms_of_the_source_train_the_same_network(folder):
+    adapt(request(folder), Noting())
+    other = request(folder, source=folder / "source_mrc", output=folder / "other")
+    adapt(other, Noting())
+    first, second = weights(folder / "run"), weights(folder / "other")
+    assert all(torch.equal(first[name], second[name]) for name in first)
 
 
 def test_labels_of_the_target_are_not_looked_at_unless_supervised(folder):
@@ -136,6 +132,22 @@ def test_the_result_segments_the_target_and_refuses_other_voxels(folder):
         segment_file(asked, SilentProgress())
 
 
+def test_a_shift_is_remembered_and_without_one_tomograms_are_warned_of(folder):
+    write_volume(folder / "t.mrc", Volume(np.random.default_rng(0).normal(size=(24, 24, 24)), 20.0))
+    for shift, name in ((0, "run"), (4, "shifted")):
+        adapt(request(folder, shift=shift, output=folder / name), Noting())
+        assert load_segmentation_model(folder / name).description.centred == (shift == 0)
+        output = folder / f"{name}.mrc"
+        facts = segment_file(
+            SegmentRequest(folder / "t.mrc", output, folder / name, folder / f"{name}.run"), Noting()
+        )
+        assert any("in the middle" in text for text in facts["warnings"]) == (shift == 0)
+    first, second = weights(folder / "run"), weights(folder / "shifted")
+    assert not all(torch.equal(first[key], second[key]) for key in first)
+    with pytest.raises(InputError, match="--shift 9"):
+        adapt(request(folder, shift=9, output=folder / "far"), Noting())
+
+
 def white_folder(path, count, side=SIDE, spacing=20.0, seed=0):
     for number in range(count):
         data = np.random.default_rng([seed, number]).normal(size=(side,) * 3)
@@ -152,6 +164,7 @@ def test_domains_that_cannot_be_used_are_refused(folder):
         ({"target": white_folder(folder / "fine", 3, spacing=10.0)}, "of 10 Å"),
         ({"source": white_folder(folder / "white", 3)}, "holds no masks"),
         ({"source": simulate(folder / "odd", side=20)}, "multiple of 8"),
+        ({"denoiser": "none"}, "denoiser"),
         ({"method": "none"}, "--method none is unknown"),
         ({"output": folder / "target" / "run"}, "choose another -o"),
     ):
@@ -183,6 +196,14 @@ def test_what_is_doubtful_is_told(folder):
     assert any("1 of 5 subtomograms were skipped" in text and "1.mrc" in text for text in progress.warnings)
     assert any("fewer than a batch of 8" in text for text in facts["warnings"])
     assert any("of memory" in text for text in progress.notes)
+
+
+def test_too_little_memory_is_told_before_training(folder, monkeypatch):
+    monkeypatch.setattr(model_module, "available_memory", lambda device: 10**8)
+    with pytest.raises(InputError, match="training needs about"):
+        adapt(request(folder), Noting())
+    paper = chosen_adaptation("vox-uda", "paper")
+    assert training_bytes(paper) > 5 * training_bytes(chosen_adaptation("vox-uda", None))
 
 
 def test_nothing_is_overwritten_unasked(folder):

@@ -16,11 +16,10 @@ from vitreous.workflows.simulate import SimulationSpec, build_templates, simulat
 from vitreous.workflows.subtomograms import LoadedBoxes, simulate_subtomograms
 
 SIDE = 32
-SOURCE_ANGSTROM = 10.0
-TARGET_ANGSTROM = 17.1  # what 40³ voxels of 13.68 Å are after resizing to 32³, as the paper did
+SPACING_ANGSTROM = 10.0  # of both domains: the ends of a 26S, 45 nm long, may leave a box of 32 nm
 TARGETS = ("phantom:ribosome", "phantom:26s", "phantom:tric")
 PROPORTIONS = (901, 66, 66)  # of the Poly-GA set
-CROWD = (("phantom:hsp90", 150), ("phantom:ldh", 300), ("phantom:hsp70", 300))
+CROWD = (("phantom:hsp90", 80), ("phantom:ldh", 160), ("phantom:hsp70", 160))
 TARGET_SNRS = (0.05, 0.3)  # each tomogram draws its own; the source has 0.03 and 0.05
 TRIPLES = {"1bxn, 1f1b, 1yg6": "vox-uda-1", "2byu, 2h12, 2ldb": "vox-uda-2"}
 SEED_STEP = 100  # tomograms of one seed have numbers of their own
@@ -52,9 +51,9 @@ class Sizes:
 
 
 SIZES: dict[Scale, Sizes] = {
-    "small": Sizes(40, 160, (60, 16, 16), 2, (110, 36, 36)),
-    "full": Sizes(100, 320, (80, 24, 24), 4, (110, 50, 50)),
-    "paper": Sizes(500, 1033, (100, 66, 66), 10, (110, 120, 120)),
+    "small": Sizes(40, 120, (45, 12, 12), 2, (80, 24, 24)),
+    "full": Sizes(100, 320, (60, 20, 20), 6, (80, 24, 24)),
+    "paper": Sizes(500, 1033, (60, 20, 20), 18, (80, 24, 24)),
 }
 
 
@@ -89,7 +88,7 @@ def source_set(triple: str, seed: int, scale: Scale) -> LoadedBoxes:
         made.poses.names,
         made.poses.names,
         tuple(range(len(made))),
-        SOURCE_ANGSTROM,
+        SPACING_ANGSTROM,
     )
 
 
@@ -111,10 +110,10 @@ def target_spec(seed: int, placed: tuple[int, int, int]) -> SimulationSpec:
     return SimulationSpec.model_validate(
         {
             "seed": seed,
-            "box": {"shape": (72, 256, 256), "voxel_spacing_angstrom": TARGET_ANGSTROM, "slab": (4, 68)},
+            "box": {"shape": (112, 320, 320), "voxel_spacing_angstrom": SPACING_ANGSTROM, "slab": (4, 108)},
             "particles": [{"structure": name, "count": count} for name, count in particles],
             "vesicles": {"count": 1, "radius_angstrom": (300.0, 500.0)},
-            "ice": {"thickness_angstrom": 1600.0},
+            "ice": {"thickness_angstrom": 1500.0},
             "tilts": {"lowest_deg": -50.0, "highest_deg": 70.0, "step_deg": 3.0},
             "imaging": {
                 "snr": round(snr, 4),

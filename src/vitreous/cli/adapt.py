@@ -39,6 +39,10 @@ def adapt_command(
         str | None, typer.Option(help="Settings: paper, or a TOML file.", metavar="FILE|paper")
     ] = None,
     steps: Annotated[int | None, typer.Option(help="Training steps.", min=1)] = None,
+    shift: Annotated[
+        int,
+        typer.Option(help="Shift boxes at random by up to so many voxels: for models of whole tomograms."),
+    ] = 0,
     fit: Fitted = "refuse",
     invert: Inverted = None,
     voxel_size: Annotated[
@@ -70,6 +74,7 @@ def adapt_command(
         steps,
         seed,
         device,
+        shift,
         checked_fit(fit),
         invert,
         voxel_size,

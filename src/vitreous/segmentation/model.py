@@ -33,6 +33,8 @@ class ModelDescription(BaseModel):
         Edge of the voxels it was trained on, in Å.
     side
         Voxels along the edge of the boxes it was trained on.
+    centred
+        Whether it was trained on boxes with the particle in the middle alone: it then knows where that is.
     protein
         Whether protein is dark or bright in what it was trained on.
     standardization
@@ -49,6 +51,7 @@ class ModelDescription(BaseModel):
     classes: tuple[str, ...] = Field(("background", "particle"), min_length=2)
     voxel_spacing_angstrom: float = Field(gt=0)
     side: int = Field(32, ge=8)
+    centred: bool = False
     protein: Literal["dark", "bright"] = "dark"
     standardization: Literal["each"] = "each"
 

@@ -21,7 +21,13 @@ from vitreous.methods.adaptation import (
     UnlabelledSubtomograms,
     objective_for,
 )
-from vitreous.segmentation import ModelDescription, SegmentationModel, build_network
+from vitreous.segmentation import (
+    ModelDescription,
+    SegmentationModel,
+    ShiftedLabelled,
+    ShiftedUnlabelled,
+    build_network,
+)
 from vitreous.training import CheckpointStore, TrainingRecord, seconds_per_step, train
 from vitreous.workflows.denoise import is_preset
 from vitreous.workflows.denoise.config import config_of_file
@@ -30,6 +36,7 @@ from vitreous.workflows.subtomograms import LoadedBoxes
 SUPERVISED = "supervised"
 UNADAPTED = ("source-only", SUPERVISED)
 WORTH_TIMING = 100  # steps; a shorter training is over before its time has been estimated
+CENTRED_SHARE = 8  # shifts by less than an eighth of the side leave the middle known
 TRAINING_BYTES = 600.0  # for each voxel of a batch and channel of the width
 
 
@@ -82,10 +89,13 @@ def adapted(
     compute: ComputeDevice,
     *,
     seed: int = 0,
+    shift: int = 0,
     progress: Progress,
     store: CheckpointStore | None = None,
 ) -> Adapted:
     """Train a new network; of the target's masks only the method "supervised" knows.
+
+    With a `shift`, boxes of both domains are rolled at random by up to so many voxels.
 
     Raises
     ------
@@ -105,9 +115,12 @@ def adapted(
         norm=config.norm,
         voxel_spacing_angstrom=target.spacing_angstrom,
         side=side,
+        centred=shift < side / CENTRED_SHARE,
     )
     network = build_network(description, seed)
-    objective = posed(method, network, source, target, config, compute)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)  # discriminators and generators are made with the objective
+        objective = posed(method, network, (source, target), config, compute, shift)
     settings = config.training_settings(seed, compute.device, compute.precision)
     try:
         if settings.steps >= WORTH_TIMING:
@@ -125,20 +138,21 @@ def adapted(
 def posed(
     method: str,
     network: torch.nn.Module,
-    source: LoadedBoxes,
-    target: LoadedBoxes,
+    domains: tuple[LoadedBoxes, LoadedBoxes],
     config: AdaptationConfig,
     compute: ComputeDevice,
+    shift: int,
 ) -> AdaptationObjective:
-    """The objective of a method on two domains."""
+    """The objective of a method on source and target."""
+    source, target = domains
     labelled = target if method == SUPERVISED else source
     if labelled.masks is None:
         raise ValueError(f"{labelled.path} has no masks")
     return objective_for(
         method,
         network,
-        SubtomogramSamples(labelled.values, labelled.masks),
-        None if method in UNADAPTED else UnlabelledSubtomograms(target.values),
+        ShiftedLabelled(SubtomogramSamples(labelled.values, labelled.masks), shift),
+        None if method in UNADAPTED else ShiftedUnlabelled(UnlabelledSubtomograms(target.values), shift),
         config,
         compute.device,
     )

@@ -11,7 +11,7 @@ from typing import Any
 from vitreous.workflows.subtomograms import Fit
 
 PATHS = ("source", "target", "picks")
-RESULT = ("method", "denoiser", "config", "steps", "seed", "fit", "invert", "voxel_size_angstrom")
+RESULT = ("method", "denoiser", "config", "steps", "seed", "shift", "fit", "invert", "voxel_size_angstrom")
 
 
 @dataclass(frozen=True)
@@ -38,6 +38,9 @@ class AdaptRequest:
         Training steps; None for those of the configuration.
     seed, device
         As for denoising.
+    shift
+        Voxels by which boxes are shifted at random, so that the network cannot know where the middle is;
+        0 as in the paper.
     fit, invert, voxel_size_angstrom
         Of the target; see `load_boxes` and `open_boxes`.
     overwrite
@@ -54,6 +57,7 @@ class AdaptRequest:
     steps: int | None = None
     seed: int = 0
     device: str = "auto"
+    shift: int = 0
     fit: Fit = "refuse"
     invert: bool | None = None
     voxel_size_angstrom: float | None = None
@@ -86,6 +90,7 @@ class AdaptRequest:
             "--config": self.config,
             "--steps": self.steps,
             "--seed": self.seed or None,
+            "--shift": self.shift or None,
             "--fit": None if self.fit == "refuse" else self.fit,
             "--voxel-size": self.voxel_size_angstrom,
         }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ from vitreous.core import InputError, Interrupted, Progress, TrainingDiverged
 from vitreous.inference import choose_device
 from vitreous.inference.memory import GIGABYTE
 from vitreous.io import check_writable, faults_in_words, file_sha256, write_text_atomic
-from vitreous.methods.adaptation import AdaptationConfig
+from vitreous.methods.adaptation import AdaptationConfig, pseudo_label_warnings
 from vitreous.segmentation import save_segmentation_model
 from vitreous.training import CheckpointStore
 from vitreous.workflows.adapt.domains import Domains, open_domains
@@ -67,6 +68,7 @@ def adapt(request: AdaptRequest, progress: Progress) -> dict[str, Any]:
                     domains.target,
                     compute,
                     seed=request.seed,
+                    shift=request.shift,
                     progress=progress,
                     store=store,
                 )
@@ -76,7 +78,11 @@ def adapt(request: AdaptRequest, progress: Progress) -> dict[str, Any]:
         except TrainingDiverged:
             run.write({**facts, "status": "failed"})
             raise
-        facts |= leave_model(request, run, result, domains)
+        doubts = pseudo_label_warnings(result.record.monitored)
+        for text in doubts:
+            progress.warn(text)
+        told = replace(domains, warnings=(*domains.warnings, *doubts))
+        facts |= leave_model(request, run, result, told)
         run.write(facts)
         store.clear()
     kept = ("steps", "seconds", "warnings", "figures")

@@ -23,6 +23,7 @@ from vitreous.workflows.segment.sets import LABELS, open_set, segment_set, write
 from vitreous.workflows.segment.tomogram import (
     WRITTEN_SUFFIXES,
     SlabStore,
+    check_memory,
     open_tomogram,
     probability_files,
     segment_tomogram,
@@ -108,6 +109,7 @@ def segmented_tomogram(
         remedy = f"name the output {', '.join(WRITTEN_SUFFIXES)}"
         raise InputError("the output is of no type that is written here", path=request.output, remedy=remedy)
     source = open_tomogram(request, model)
+    memory = check_memory(source, model, request.input)
     shape = (len(model.description.classes) - 1, *source.fitted.shape)
     outputs = [request.output, *probability_files(request, model)]
     digests = claim(request, run, outputs, 5 * source.volume.data.size)
@@ -117,6 +119,7 @@ def segmented_tomogram(
         if request.overwrite:
             store.clear()
         facts = begin(request, run, digests)
+        progress.note(f"{' × '.join(map(str, source.fitted.shape))} voxels, {memory}")
         for text in source.warnings:
             progress.warn(text)
         try:
