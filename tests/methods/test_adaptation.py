@@ -16,8 +16,10 @@ from vitreous.methods.adaptation import (
     objective_for,
     pseudo_label_warnings,
 )
+from vitreous.methods.adaptation.asc import cut_out
 from vitreous.methods.adaptation.domains import directions, reversal_strength, reversed_domain_loss
 from vitreous.methods.adaptation.noise import missing_variance, noise_variance
+from vitreous.methods.adaptation.pdam import Translator
 from vitreous.methods.adaptation.vox_uda import PseudoLabels
 from vitreous.networks import VoxResNet
 from vitreous.training import CheckpointStore, train
@@ -210,6 +212,38 @@ def test_noise_is_added_to_what_lacks_it():
     target, source = (noise_variance(v, 0.244) for v in (objective.target.values, clean))
     assert added == pytest.approx(missing_variance(source, target), rel=0.15)
     assert not objective.noised(noisy, torch.Generator().manual_seed(1))
+
+
+def test_updates_of_a_step_share_no_parameter():
+    """Student with its judges, translators, and their judges; all but teachers are in one of them."""
+    objective, _ = tiny("pdam", side=8)
+    groups = [[id(p) for p in phase.parameters] for phase in objective.phases(torch.Generator())]
+    assert len(groups) == 3
+    everything = [one for group in groups for one in group]
+    assert len(everything) == len(set(everything))
+    assert set(everything) == {id(p) for p in objective.network.parameters()}
+
+
+def test_boxes_are_cut_at_random_and_mixed_as_their_labels_are():
+    """A quarter to three quarters of each side, every start that fits; in and out are both there."""
+    boxes = cut_out(torch.Size((200, 1, 8, 8, 8)), torch.Generator().manual_seed(0))
+    sides = boxes.any(-1).any(-1).sum(-1).flatten()
+    assert sides.min() >= 2
+    assert sides.max() <= 6
+    covered = boxes.any(-1).any(-1).float().mean((0, 1))  # how often each plane is reached
+    assert covered.min() > 0
+    assert covered.max() < 1
+    full = boxes.flatten(1).sum(1)
+    assert torch.equal(
+        full, sides * boxes.any(2).any(-1).sum(-1).flatten() * boxes.any(2).any(-2).sum(-1).flatten()
+    )
+
+
+def test_translators_begin_near_the_identity():
+    volumes = torch.randn(2, 1, 8, 8, 8, generator=torch.Generator().manual_seed(0))
+    torch.manual_seed(0)
+    change = Translator(4)(volumes) - volumes
+    assert 0 < float(change.detach().std()) < 0.2
 
 
 def test_published_settings_are_those_of_the_paper():
