@@ -37,8 +37,10 @@ class PseudoLabels:
     kept: Tensor
 
     @classmethod
-    def of(cls, logits: Tensor, threshold: float) -> PseudoLabels:
+    def of(cls, logits: Tensor, threshold: float, *, balanced: bool = False) -> PseudoLabels:
         """The most probable class of logits (n, classes, z, y, x), kept where its probability ≥ η.
+
+        If `balanced`, at least the surer half of each class is kept, however unsure it is.
 
         Examples
         --------
@@ -48,7 +50,11 @@ class PseudoLabels:
         ([1, 1], [False, True])
         """
         sure, labels = logits.float().softmax(1).max(1)
-        return cls(labels, sure >= threshold)
+        limits = torch.full_like(sure, threshold)
+        for name in labels.unique() if balanced else ():
+            chosen = labels == name
+            limits[chosen] = sure[chosen].median().clamp_max(threshold)
+        return cls(labels, sure >= limits)
 
     @property
     def kept_share(self) -> float:
@@ -172,9 +178,8 @@ class VoxUda(AdaptationObjective):
     @torch.no_grad()
     def pseudo_labels(self, denoised: Tensor) -> PseudoLabels:
         """The teacher's labels of denoised volumes (n, 1, z, y, x), standardized as it has learned them."""
-        return PseudoLabels.of(
-            self.network.segmenter(0)(self.on_device(standardized(denoised))), self.config.threshold
-        )
+        logits = self.network.segmenter(0)(self.on_device(standardized(denoised)))
+        return PseudoLabels.of(logits, self.config.threshold, balanced=self.config.balanced)
 
 
 def pseudo_label_warnings(monitored: Iterable[tuple[int, Mapping[str, float]]]) -> list[str]:
