@@ -51,9 +51,10 @@ class PseudoLabels:
         """
         sure, labels = logits.float().softmax(1).max(1)
         limits = torch.full_like(sure, threshold)
-        for name in labels.unique() if balanced else ():
+        for name in range(logits.shape[1]) if balanced else ():
             chosen = labels == name
-            limits[chosen] = sure[chosen].median().clamp_max(threshold)
+            if chosen.any():
+                limits[chosen] = sure[chosen].median().clamp_max(threshold)
         return cls(labels, sure >= limits)
 
     @property
