@@ -15,8 +15,8 @@ from vitreous.benchmark.adaptation_cases import (
     target_spec,
 )
 from vitreous.benchmark.adaptation_tables import ADAPTATION_TABLES
-from vitreous.benchmark.tables import TABLES
-from vitreous.core import Poses, SilentProgress, Volume
+from vitreous.benchmark.tables import TABLES, run_table
+from vitreous.core import InputError, Poses, SilentProgress, Volume
 from vitreous.methods.adaptation import OBJECTIVES
 from vitreous.report import render_tables_report
 from vitreous.segmentation import standardized_box
@@ -123,6 +123,14 @@ def test_draws_keep_the_proportions_and_never_share_a_tomogram():
         assert sizes.tomograms < 100  # seeds are a hundred tomograms apart
     snrs = {target_spec(seed, (1, 1, 1)).imaging.snr for seed in range(5)}
     assert len(snrs) == 5
+
+
+def test_data_of_ones_own_are_refused(tmp_path):
+    whole = {"seeds": 1, "only": (), "data": tmp_path, "progress": SilentProgress()}
+    with pytest.raises(InputError, match="makes its own subtomograms"):
+        run_table("vox-uda-t1", tmp_path / "out", **whole)
+    with pytest.raises(InputError, match="no row magic"):
+        run_table("vox-uda-t1", tmp_path / "out", **{**whole, "only": ("magic",), "data": None})
 
 
 def test_every_contestant_is_a_configuration():

@@ -6,6 +6,7 @@ import torch
 
 from vitreous.core import Interrupted
 from vitreous.core.progress import SilentProgress
+from vitreous.losses import discriminator_loss
 from vitreous.methods.adaptation import (
     OBJECTIVES,
     AdaptationConfig,
@@ -13,7 +14,13 @@ from vitreous.methods.adaptation import (
     SubtomogramSamples,
     UnlabelledSubtomograms,
     objective_for,
+    pseudo_label_warnings,
 )
+from vitreous.methods.adaptation.asc import cut_out
+from vitreous.methods.adaptation.domains import directions, reversal_strength, reversed_domain_loss
+from vitreous.methods.adaptation.noise import missing_variance, noise_variance
+from vitreous.methods.adaptation.pdam import Translator
+from vitreous.methods.adaptation.vox_uda import PseudoLabels
 from vitreous.networks import VoxResNet
 from vitreous.training import CheckpointStore, train
 
@@ -103,6 +110,158 @@ def test_teachers_follow_with_warm_up():
         assert float(networks.teachers[0].weight.detach()) == pytest.approx(expected, abs=1e-6)
     assert int(networks.done) == 3
     assert not any(p.requires_grad for p in networks.teachers.parameters())
+
+
+def test_a_teacher_is_a_teacher_whatever_the_students_norm():
+    """The statistics of batch normalization are copied, and training mode never reaches a teacher."""
+    networks = AdaptationNetworks(VoxResNet(2, width=4, norm="batch"), teachers=1)
+    networks.train()
+    networks.student(torch.randn(2, 1, 16, 16, 16))
+    networks.begin_step([0.99])
+    for held, new in zip(networks.teachers[0].buffers(), networks.student.buffers(), strict=True):
+        assert torch.equal(held, new)
+    assert not networks.teachers[0].training
+
+
+def test_reversal_grows_as_published():
+    """2 / (1 + e^(-10 p)) - 1: 0 at the beginning, 0.987 at half of the steps."""
+    found = [reversal_strength(p) for p in (0.0, 0.5, 1.0)]
+    assert found == pytest.approx([0.0, 0.98661, 0.99991], abs=1e-5)
+
+
+def test_features_learn_to_look_alike_and_the_judge_to_tell():
+    """One backward pass gives the judge the gradient of its loss and the features minus that, scaled."""
+    judge = torch.nn.Conv3d(2, 1, 1)
+    source, target = (torch.randn(1, 2, 4, 4, 4, requires_grad=True) for _ in range(2))
+    loss = reversed_domain_loss(judge, source, target, 0.5)
+    loss.backward()
+    features, weights = source.grad.clone(), judge.weight.grad.clone()
+    judge.zero_grad()
+    source.grad = None
+    plain = discriminator_loss(judge(directions(source)), judge(directions(target)))
+    plain.backward()
+    assert torch.allclose(weights, judge.weight.grad, atol=1e-6)
+    assert torch.allclose(features, -reversal_strength(0.5) * source.grad, atol=1e-6)
+    assert float(loss.detach()) == pytest.approx(float(plain.detach()), abs=1e-6)
+    scaled = reversed_domain_loss(judge, 1000 * source, target, 0.5)
+    assert float(scaled.detach()) == pytest.approx(float(loss.detach()), rel=1e-4)  # only directions count
+
+
+def test_pseudo_labels_are_kept_where_the_teacher_is_sure():
+    """η = 0.85 is a difference of logits of 1.7346 between two classes."""
+    logits = torch.zeros(1, 2, 1, 1, 4)
+    logits[0, 1, 0, 0] = torch.tensor([1.73, 1.74, -1.74, -1.73])
+    found = PseudoLabels.of(logits, 0.85)
+    assert found.labels.flatten().tolist() == [1, 1, 0, 0]
+    assert found.kept.flatten().tolist() == [False, True, True, False]
+    assert (found.kept_share, found.object_share) == (0.5, 0.5)
+    assert PseudoLabels.of(logits, 0.99).object_share == 0  # none is kept, and nothing is divided by zero
+
+
+def test_balanced_pseudo_labels_keep_the_surer_half_of_each_class():
+    """Of four voxels of the object none reaches η; the median and all above are kept, and all background."""
+    logits = torch.zeros(1, 2, 1, 1, 8)
+    logits[0, 1, 0, 0] = torch.tensor([1.0, 0.5, 0.7, 0.2, -9.0, -9.0, -8.0, -7.0])
+    assert PseudoLabels.of(logits, 0.85).object_share == 0
+    found = PseudoLabels.of(logits, 0.85, balanced=True)
+    assert found.kept.flatten().tolist() == [True, True, True, False, True, True, True, True]
+
+
+def test_pseudo_labels_begin_after_a_third_and_are_counted():
+    objective, config = tiny("vox-uda", steps=9)
+    record = train(objective, config.training_settings(1, CPU, "float32"), SilentProgress())
+    begun = [step for step, figures in record.monitored if "pseudo_labels" in figures]
+    assert begun == [3, 4, 5, 6, 7, 8, 9]
+    assert all(0 <= figures["kept_share"] <= 1 for _, figures in record.monitored)
+
+
+@pytest.mark.parametrize(
+    ("kept", "objects", "text"),
+    [
+        (0.0, 0.0, "no pseudo-label"),
+        (0.9, 0.0, "background"),
+        (1.0, 0.2, "all pseudo-labels"),
+        (0.9, 0.1, ""),
+    ],
+)
+def test_all_or_nothing_is_told(kept, objects, text):
+    last = {"pseudo_labels": 1.0, "kept_share": kept, "kept_objects": objects}
+    told = pseudo_label_warnings([(1, {"kept_share": 0.0}), (2, last)])
+    assert text in told[0] if text else not told
+    assert not pseudo_label_warnings([(1, {"segmentation": 1.0})])
+
+
+@pytest.mark.parametrize("denoiser", ["ibf", "bf", "ngm", "noise-model"])
+def test_denoisers_take_noise_off(denoiser):
+    """Each leaves less of a noisy target than there was, and the noise model trains its network apart."""
+    objective, config = tiny("vox-uda", steps=3, denoiser=denoiser, pseudo_from=0.0)
+    record = train(objective, config.training_settings(1, CPU, "float32"), SilentProgress())
+    assert 0.1 < record.monitored[-1][1]["variance_removed"] < 1
+    assert ("denoiser" in objective.network.others) == (denoiser == "noise-model")
+
+
+@pytest.mark.parametrize("noise", ["none", "poisson", "speckle", "spectrum"])
+def test_kinds_of_noise_train(noise):
+    objective, config = tiny("vox-uda", steps=2, noise=noise, noise_amount="target", pseudo_labels=0.0)
+    record = train(objective, config.training_settings(1, CPU, "float32"), SilentProgress())
+    figures = record.monitored[-1][1]
+    assert np.isfinite(record.losses).all()
+    assert ("consistency" in figures) == (noise != "none")
+    assert "kept_share" not in figures
+
+
+def test_noise_is_added_to_what_lacks_it():
+    """White noise is all that the target has; a source of the same has enough, a smooth one has not."""
+    objective, _ = tiny("vox-uda")
+    objective.target = UnlabelledSubtomograms(balls(1, noise=1.0)[0])
+    clean = UnlabelledSubtomograms(balls(2, noise=0.1)[0]).draw(2, torch.Generator().manual_seed(0))
+    noisy = UnlabelledSubtomograms(balls(2, noise=4.0)[0]).draw(2, torch.Generator().manual_seed(0))
+    (more,) = objective.noised(clean, torch.Generator().manual_seed(1))
+    added = float((more - clean).var())
+    target, source = (noise_variance(v, 0.244) for v in (objective.target.values, clean))
+    assert added == pytest.approx(missing_variance(source, target), rel=0.15)
+    assert not objective.noised(noisy, torch.Generator().manual_seed(1))
+
+
+def test_updates_of_a_step_share_no_parameter():
+    """Student with its judges, translators, and their judges; all but teachers are in one of them."""
+    objective, _ = tiny("pdam", side=8)
+    groups = [[id(p) for p in phase.parameters] for phase in objective.phases(torch.Generator())]
+    assert len(groups) == 3
+    everything = [one for group in groups for one in group]
+    assert len(everything) == len(set(everything))
+    assert set(everything) == {id(p) for p in objective.network.parameters()}
+
+
+def test_boxes_are_cut_at_random_and_mixed_as_their_labels_are():
+    """A quarter to three quarters of each side, every start that fits; in and out are both there."""
+    boxes = cut_out(torch.Size((200, 1, 8, 8, 8)), torch.Generator().manual_seed(0))
+    sides = boxes.any(-1).any(-1).sum(-1).flatten()
+    assert sides.min() >= 2
+    assert sides.max() <= 6
+    covered = boxes.any(-1).any(-1).float().mean((0, 1))  # how often each plane is reached
+    assert covered.min() > 0
+    assert covered.max() < 1
+    full = boxes.flatten(1).sum(1)
+    assert torch.equal(
+        full, sides * boxes.any(2).any(-1).sum(-1).flatten() * boxes.any(2).any(-2).sum(-1).flatten()
+    )
+
+
+def test_translators_begin_near_the_identity():
+    volumes = torch.randn(2, 1, 8, 8, 8, generator=torch.Generator().manual_seed(0))
+    torch.manual_seed(0)
+    change = Translator(4)(volumes) - volumes
+    assert 0 < float(change.detach().std()) < 0.2
+
+
+def test_published_settings_are_those_of_the_paper():
+    paper = AdaptationConfig.paper()
+    assert (paper.width, paper.batch, paper.learning_rate, paper.schedule) == (32, 16, 1e-3, "steps")
+    assert (paper.threshold, paper.noise_samples, paper.passed_share) == (0.85, 10, 0.244)
+    assert (paper.spatial_sigma, paper.range_sigma, paper.relative_range) == (120, 1.2, False)
+    assert paper.consistency == (0.2, 0.2, 0.3, 0.3)
+    assert paper.adversarial == paper.pseudo_labels == 1
 
 
 METHODS = [name for name in OBJECTIVES if name != "supervised"]  # that is "source-only" on other volumes

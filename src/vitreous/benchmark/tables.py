@@ -72,9 +72,14 @@ def comparison_kind(comparison: Comparison) -> TableKind:
 
 def adaptation_kind(table: AdaptationTable) -> TableKind:
     """A table of adaptation methods as a table."""
-    return TableKind(
-        table.description, lambda o: table.rows(o.scale, o.seeds, o.only, o.progress), table.summarize
-    )
+
+    def rows(options: Options) -> Iterator[Row]:
+        if options.data is not None:
+            remedy = "leave out --data; vitreous adapt and evaluate segment take your own"
+            raise InputError("this table makes its own subtomograms", remedy=remedy)
+        return table.rows(options.scale, options.seeds, options.only, options.progress)
+
+    return TableKind(table.description, rows, table.summarize)
 
 
 TABLES = {

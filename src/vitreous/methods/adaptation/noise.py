@@ -16,6 +16,8 @@ Reading = Literal["variance-of-mean", "mean-of-variance", "calibrated"]
 NoiseKind = Literal["none", "gaussian", "poisson", "speckle", "spectrum"]
 
 AXES = (-3, -2, -1)
+MOST_NOISE = 0.97  # of the variance: above it a small error of the estimate would be a large one of the noise
+UNCERTAIN = 0.03  # of two estimates
 MEASURED = 0.2  # of the median power of what the filter keeps
 
 
@@ -85,6 +87,23 @@ def noise_variance(
     measured = (power > MEASURED * power[squared > 0].median()).float()
     kept = float((squared * measured).sum() / measured.sum().clamp_min(1))
     return variance / max(kept, 1e-6)
+
+
+def missing_variance(source: float, target: float) -> float:
+    """Variance of the noise that gives standardized volumes the noise share of others; 0 if they have it.
+
+    Parameters
+    ----------
+    source, target
+        Shares of the variance that are noise. (s + v) / (1 + v) = t where v is added.
+
+    Examples
+    --------
+    >>> round(missing_variance(0.5, 0.9), 6), missing_variance(0.95, 0.9)
+    (4.0, 0.0)
+    """
+    target = min(target, MOST_NOISE)
+    return (target - source) / (1 - target) if target - source > UNCERTAIN else 0.0
 
 
 def generated_noise(source: Tensor, variance: float, kind: NoiseKind, generator: torch.Generator) -> Tensor:

@@ -14,7 +14,12 @@ from vitreous.fourier import NoiseGenerator
 from vitreous.losses import feature_consistency, kept_cross_entropy
 from vitreous.methods.adaptation.denoising import FILTERS, by_noise_model, recorrupted_loss
 from vitreous.methods.adaptation.domains import feature_judge, reversed_domain_loss, told_apart
-from vitreous.methods.adaptation.noise import generated_noise, noise_variance, sampled_spectrum
+from vitreous.methods.adaptation.noise import (
+    generated_noise,
+    missing_variance,
+    noise_variance,
+    sampled_spectrum,
+)
 from vitreous.methods.adaptation.objective import AdaptationObjective, Terms
 from vitreous.methods.adaptation.samples import standardized
 from vitreous.methods.warm_start import WarmConfig
@@ -32,8 +37,10 @@ class PseudoLabels:
     kept: Tensor
 
     @classmethod
-    def of(cls, logits: Tensor, threshold: float) -> PseudoLabels:
+    def of(cls, logits: Tensor, threshold: float, *, balanced: bool = False) -> PseudoLabels:
         """The most probable class of logits (n, classes, z, y, x), kept where its probability ≥ η.
+
+        If `balanced`, at least the surer half of each class is kept, however unsure it is.
 
         Examples
         --------
@@ -43,7 +50,12 @@ class PseudoLabels:
         ([1, 1], [False, True])
         """
         sure, labels = logits.float().softmax(1).max(1)
-        return cls(labels, sure >= threshold)
+        limits = torch.full_like(sure, threshold)
+        for name in range(logits.shape[1]) if balanced else ():
+            chosen = labels == name
+            if chosen.any():
+                limits[chosen] = sure[chosen].median().clamp_max(threshold)
+        return cls(labels, sure >= limits)
 
     @property
     def kept_share(self) -> float:
@@ -111,7 +123,7 @@ class VoxUda(AdaptationObjective):
         values, labels = self.labelled(generator)
         target = self.unlabelled(generator)
         count = len(values)
-        noised = [self.noised(values, generator)] if self.config.noise != "none" else []
+        noised = self.noised(values, generator)
         taps = self.student.taps(torch.cat([values, *noised, target]))
         fused = self.student.fused(taps)
         source = fused[: count * (1 + len(noised))]
@@ -132,15 +144,25 @@ class VoxUda(AdaptationObjective):
             terms["pseudo_labels"] = self.config.pseudo_labels * agreement
         return terms, fused, target
 
-    def noised(self, values: Tensor, generator: torch.Generator) -> Tensor:
-        """Source volumes (n, 1, z, y, x) with noise like the target's (vox-uda eqs 2 to 6, and 15)."""
+    def noised(self, values: Tensor, generator: torch.Generator) -> list[Tensor]:
+        """Source volumes (n, 1, z, y, x) with noise like the target's (vox-uda eqs 2 to 6, and 15).
+
+        None if there is no noise to add.
+        """
         config = self.config
+        if config.noise == "none":
+            return []
+        kind = config.passed_share, config.passed_part, config.noise_level
+        level = noise_variance(self.unlabelled(generator, config.noise_samples), *kind)
+        variance = level
+        if config.noise_amount == "missing":
+            variance = missing_variance(noise_variance(values, *kind), level)
+        if variance == 0:
+            return []
         if config.noise == "spectrum":
-            drawn = self.noise_like.draw(generator, len(values))[:, None]
-            return values + drawn.to(values.device)
-        sampled = self.unlabelled(generator, config.noise_samples)
-        variance = noise_variance(sampled, config.passed_share, config.passed_part, config.noise_level)
-        return values + generated_noise(values, variance, config.noise, generator)
+            drawn = self.noise_like.draw(generator, len(values))[:, None].to(values.device)
+            return [values + (variance / level) ** 0.5 * drawn]
+        return [values + generated_noise(values, variance, config.noise, generator)]
 
     @cached_property
     def noise_like(self) -> NoiseGenerator:
@@ -157,9 +179,8 @@ class VoxUda(AdaptationObjective):
     @torch.no_grad()
     def pseudo_labels(self, denoised: Tensor) -> PseudoLabels:
         """The teacher's labels of denoised volumes (n, 1, z, y, x), standardized as it has learned them."""
-        return PseudoLabels.of(
-            self.network.segmenter(0)(self.on_device(standardized(denoised))), self.config.threshold
-        )
+        logits = self.network.segmenter(0)(self.on_device(standardized(denoised)))
+        return PseudoLabels.of(logits, self.config.threshold, balanced=self.config.balanced)
 
 
 def pseudo_label_warnings(monitored: Iterable[tuple[int, Mapping[str, float]]]) -> list[str]:

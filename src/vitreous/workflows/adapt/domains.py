@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import numpy as np
-
 from vitreous.core import InputError, Progress
 from vitreous.segmentation.predict import STRIDE
 from vitreous.workflows.adapt.request import AdaptRequest
@@ -107,10 +105,3 @@ def same_boxes(source: LoadedBoxes, target: LoadedBoxes) -> bool:
     known = {box.tobytes() for box in source.values}
     first = target.values[:COMPARED]
     return sum(box.tobytes() in known for box in first) > len(first) / 2
-
-
-def labels_of_domain(loaded: LoadedBoxes) -> np.ndarray:
-    """Masks as labels 0 … 1, (n, z, y, x) int64; zeros where there are none."""
-    if loaded.masks is None:
-        return np.zeros(loaded.values.shape, np.int64)
-    return loaded.masks.astype(np.int64)
