@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from vitreous.core import Volume
     from vitreous.io import open_volume, write_volume
     from vitreous.workflows.denoise import denoise
+    from vitreous.workflows.inspect import inspect_tomogram
     from vitreous.workflows.simulate import simulate_tomogram
     from vitreous.workflows.wedge import fill_wedge
 
@@ -25,12 +26,21 @@ _HOMES = {
     "Volume": "vitreous.core",
     "denoise": "vitreous.workflows.denoise",
     "fill_wedge": "vitreous.workflows.wedge",
+    "inspect_tomogram": "vitreous.workflows.inspect",
     "open_volume": "vitreous.io",
     "simulate_tomogram": "vitreous.workflows.simulate",
     "write_volume": "vitreous.io",
 }
 
-__all__ = ["Volume", "denoise", "fill_wedge", "open_volume", "simulate_tomogram", "write_volume"]
+__all__ = [
+    "Volume",
+    "denoise",
+    "fill_wedge",
+    "inspect_tomogram",
+    "open_volume",
+    "simulate_tomogram",
+    "write_volume",
+]
 
 
 def __getattr__(name: str) -> Any:

@@ -383,3 +383,26 @@ def test_labels_that_are_not_there_are_refused(run, labelled, tmp_path, file, la
         label,
     )
     assert words in refusal
+
+
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [("a.tbl", ()), ("a.json", ()), ("a.csv", ()), ("a.star", ("--format", "relion4"))],
+)
+def test_every_format_is_written_evaluated_and_reported(run, seen, tmp_path, name, options):
+    output = tmp_path / name
+    code, _, err = run("pick", seen, "-o", output, "-q", *options)
+    assert code == 0, err
+    code, out, err = run("evaluate", "pick", output, tmp_path / "truth.csv", "--json")
+    assert code == 0, err
+    assert json.loads(out)["f1"] == 1
+    assert run("report", tmp_path / "a.run")[0] == 0
+
+
+def test_copick_takes_one_kind_and_says_so_before_the_work(run, labelled, tmp_path):
+    words = ("pick", labelled, "-o", tmp_path / "a.json", "--method", "labels")
+    assert "one kind" in check_refused(run, tmp_path, *words)
+    assert run(*words, "--label", "3=bead", "-q")[0] == 0
+    assert json.loads((tmp_path / "a.json").read_text())["pickable_object_name"] == "bead"
+    words = ("pick", labelled, "-o", tmp_path / "b.tbl", "--format", "copick")
+    assert "format copick" in check_refused(run, tmp_path, *words)

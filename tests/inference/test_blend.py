@@ -8,7 +8,7 @@ from hypothesis import settings as limits
 from hypothesis import strategies as st
 
 from vitreous.core import Interrupted, SilentProgress, read_block
-from vitreous.inference import blend_tiles
+from vitreous.inference import blend_tiles, blended_slabs
 
 
 def white(shape, seed=0):
@@ -60,3 +60,18 @@ def test_a_wish_to_stop_is_heard():
 
     with pytest.raises(Interrupted):
         blend_tiles((8, 8, 8), 4, lambda t: torch.zeros(t.shape), Stopping())
+
+
+def test_slabs_are_the_volume_and_may_begin_anywhere():
+    volume = white((2, 23, 9, 11))
+
+    def block_of(t):
+        return torch.from_numpy(np.stack([read_block(v, t.start, t.shape) for v in volume]))
+
+    slabs = list(blended_slabs(volume.shape[1:], 8, block_of, SilentProgress()))
+    assert [p.start for p, _ in slabs] == list(range(0, 23, 4))
+    np.testing.assert_allclose(np.concatenate([s for _, s in slabs], axis=1), volume, atol=1e-6)
+    late = list(blended_slabs(volume.shape[1:], 8, block_of, SilentProgress(), first_plane=12))
+    assert [p.start for p, _ in late] == [12, 16, 20]
+    for (_, again), (_, before) in zip(late, slabs[3:], strict=True):
+        np.testing.assert_array_equal(again, before)

@@ -18,7 +18,10 @@ from vitreous.benchmark import (
     simulate,
     speed,
     subtomogram_averaging,
+    transfer,
 )
+from vitreous.benchmark.adaptation import AdaptationTable
+from vitreous.benchmark.adaptation_tables import ADAPTATION_TABLES
 from vitreous.benchmark.comparison import Comparison, Scale
 from vitreous.benchmark.denoisers import DENOISER_TABLES
 from vitreous.benchmark.runner import Record, Row, measure_rows
@@ -67,6 +70,13 @@ def comparison_kind(comparison: Comparison) -> TableKind:
     )
 
 
+def adaptation_kind(table: AdaptationTable) -> TableKind:
+    """A table of adaptation methods as a table."""
+    return TableKind(
+        table.description, lambda o: table.rows(o.scale, o.seeds, o.only, o.progress), table.summarize
+    )
+
+
 TABLES = {
     "denoise-quick": TableKind(
         "denoising methods on white, wedge-shaped and reconstructed noise",
@@ -99,6 +109,12 @@ TABLES = {
     ),
     **{name: comparison_kind(comparison) for name, comparison in DENOISER_TABLES.items()},
     "dual-t3": comparison_kind(dual_t3()),
+    "dual-transfer": TableKind(
+        "DUAL §§ 2.3, 2.4: segmentation of another microscope by networks trained on simulations",
+        lambda o: transfer.transfer_rows(o.scale, o.seeds, o.only, o.progress),
+        transfer.summarize,
+    ),
+    **{name: adaptation_kind(table) for name, table in ADAPTATION_TABLES.items()},
 }
 
 

@@ -20,7 +20,12 @@ def register(app: typer.Typer) -> None:
 
 def pick_command(
     file: Annotated[Path, typer.Argument(help="Tomogram, label volume or probability map: MRC or OME-Zarr.")],
-    output: Annotated[Path, typer.Option("-o", "--output", help="STAR file of RELION 5 to write.")],
+    output: Annotated[
+        Path,
+        typer.Option(
+            "-o", "--output", help="File to write: .star (RELION), .tbl (Dynamo), .json (copick) or .csv."
+        ),
+    ],
     method: Annotated[str, typer.Option(help="dog (difference of Gaussians), labels or template.")] = "dog",
     diameter: Annotated[
         float | None,
@@ -52,6 +57,9 @@ def pick_command(
             help="template: lowest and highest tilt; else read off the tomogram.", metavar="MIN MAX"
         ),
     ] = None,
+    file_format: Annotated[
+        str | None, typer.Option("--format", help="relion5, relion4, dynamo, copick or poses; by the suffix.")
+    ] = None,
     count: Annotated[
         int | None, typer.Option(help="Keep the best ones (of each class); 500, or 10000 of labels.", min=1)
     ] = None,
@@ -76,7 +84,7 @@ def pick_command(
     quiet: Quiet = False,
     json: Json = False,
 ) -> None:
-    """Pick particles of one size: positions with scores as a STAR file, and a report that shows them."""
+    """Pick particles of one size: positions with scores for RELION, Dynamo or copick, and a report."""
     if voxel_size is not None and not 0 < voxel_size < math.inf:
         raise InputError("--voxel-size must be a positive number of Å")
     progress = ConsoleProgress(quiet=quiet)
@@ -97,6 +105,7 @@ def pick_command(
         low_pass,
         symmetry,
         tilt_range,
+        format=file_format,
     )
     folder = run_dir or output.with_suffix(".run")
     request = PickRequest(

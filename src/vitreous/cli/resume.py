@@ -8,10 +8,12 @@ from typing import Annotated
 import typer
 
 from vitreous.cli import dual
+from vitreous.cli.adapt import show_adapted
 from vitreous.cli.average import show_average
 from vitreous.cli.console import ConsoleProgress, print_result
 from vitreous.cli.denoise import Json, Quiet, show
 from vitreous.cli.pick import show_picks
+from vitreous.cli.segment import show_segmented
 from vitreous.cli.simulate import show_simulated
 
 
@@ -60,6 +62,14 @@ def resume_command(
             from vitreous.workflows.dual import resume_dual_simulation
 
             dual.show_simulated(resume_dual_simulation(run_dir, progress), as_json=json)
+        elif kind == "adapt":
+            from vitreous.workflows.adapt import resume_adaptation
+
+            show_adapted(resume_adaptation(run_dir, progress), as_json=json)
+        elif kind == "segment":
+            from vitreous.workflows.segment import resume_segmentation
+
+            show_segmented(resume_segmentation(run_dir, progress), as_json=json)
         else:
             from vitreous.workflows.denoise_files import resume
 

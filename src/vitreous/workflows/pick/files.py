@@ -8,16 +8,16 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from vitreous.core import InputError, Interrupted, Poses, Progress
+from vitreous.core import InputError, Interrupted, Progress
 from vitreous.io import (
     check_writable,
     file_sha256,
     open_volume,
-    read_relion_particles,
+    particle_format,
+    read_pose_table,
     remove_stale,
-    write_relion5_particles,
+    write_particles,
+    write_pose_table,
     write_text_atomic,
 )
 from vitreous.workflows.denoise_files import plain_name
@@ -32,11 +32,11 @@ from vitreous.workflows.run_directory import RunDirectory, check_unchanged
 KIND = "pick"
 BYTES_PER_PICK, EXPECTED_PICKS = 400, 1000  # of the file of picks
 PICKERS: Mapping[str, Picker] = {"dog": BlobPicker(), "labels": LabelPicker(), "template": TemplatePicker()}
-NOTHING = Poses(np.zeros((0, 3, 3)), np.zeros((0, 3)), ())
+TABLE = "picks.csv"  # in the run directory: the same with names, which not every format has
 
 
 def pick_file(request: PickRequest, progress: Progress) -> dict[str, Any]:
-    """Pick particles in one tomogram: a RELION 5 STAR file, and a run directory with `report.html`.
+    """Pick particles in one tomogram: a file of particles, and a run directory with `report.html`.
 
     Returns
     -------
@@ -52,7 +52,8 @@ def pick_file(request: PickRequest, progress: Progress) -> dict[str, Any]:
     """
     request.settings.check()
     picker = PICKERS[request.settings.method]
-    config = picker.config(request.settings)
+    kind = particle_format(request.output, request.settings.format)
+    config = picker.config(replace(request.settings, format=kind))
     run = RunDirectory(request.run_dir)
     source = open_pick_source(request)
     try:
@@ -75,6 +76,7 @@ def pick_file(request: PickRequest, progress: Progress) -> dict[str, Any]:
         for text in warnings:
             progress.warn(text)
         write_picks(request, source, found)
+        write_pose_table(run.path / TABLE, found.poses, overwrite=True)
         facts |= {
             "status": "done",
             "method": request.settings.method,
@@ -127,8 +129,7 @@ def rerender_picks(run_dir: Path) -> Path:
         raise InputError("is no finished run", path=run.path, remedy="resume it first")
     check_unchanged({**facts["inputs_sha256"], str(request.output): facts["output_sha256"]})
     volume = open_volume(request.input, voxel_spacing_angstrom=request.voxel_size_angstrom)
-    particles = read_relion_particles(request.output)
-    poses = next(iter(particles.poses.values()), NOTHING)
+    poses = read_pose_table(run.path / TABLE)
     text = PICKERS[request.settings.method].score_text
     return write_text_atomic(run.report, pick_report(request, facts, volume, poses, text))
 
@@ -146,9 +147,6 @@ def request_of(run: RunDirectory) -> tuple[PickRequest, dict[str, Any]]:
 
 def claim(request: PickRequest, run: RunDirectory, inputs: Mapping[str, str]) -> None:
     """Make sure that writing the output is allowed and will work, before any work is done."""
-    if request.output.suffix.lower() != ".star":
-        text = "the output is of no type that is written here"
-        raise InputError(text, path=request.output, remedy="name the output .star")
     for path in request.volumes:
         if request.output.resolve() == path.resolve():
             raise InputError("the output is an input", path=request.output, remedy="choose another -o")
@@ -159,14 +157,15 @@ def claim(request: PickRequest, run: RunDirectory, inputs: Mapping[str, str]) ->
 
 
 def write_picks(request: PickRequest, source: PickSource, found: Found) -> None:
-    """Write the STAR file."""
-    write_relion5_particles(
+    """Write the file of particles."""
+    write_particles(
         request.output,
         found.poses,
         tomogram_name=plain_name(request.input),
         shape=source.volume.shape,
         voxel_spacing_angstrom=source.spacing_angstrom,
         scores=found.scores,
+        kind=request.settings.format,
         overwrite=True,  # claim() has looked
     )
 

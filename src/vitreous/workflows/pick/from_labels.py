@@ -24,6 +24,7 @@ class ClassSettings:
 
     classes: Mapping[int | None, str]
     picking: LabelConfig
+    alone: bool = False  # the output holds one kind
 
     def model_dump(self, **_: Any) -> dict[str, Any]:
         """Plain values for `run.json`."""
@@ -55,7 +56,8 @@ class LabelPicker:
             raise InputError("--threshold of labels is a confidence from 0 to 1")
         if settings.invert:
             raise InputError("--invert says nothing about labels", remedy="leave it out")
-        return ClassSettings(named_labels(settings.label), LabelConfig(**sizes))
+        alone = settings.format == "copick"
+        return ClassSettings(named_labels(settings.label), LabelConfig(**sizes), alone)
 
     def prepared(self, source: PickSource, config: ClassSettings) -> Content:
         """Which labels there are."""
@@ -64,6 +66,8 @@ class LabelPicker:
             raise ValueError("it is a probability map and has no labels: name its class with --label NAME")
         if content.labels is not None and None in config.classes:
             raise ValueError("its classes have numbers: name them as in --label 1=ribosome")
+        if config.alone and len(wanted(config.classes, content)) > 1:
+            raise ValueError("a file of copick holds one kind of particle: choose one label")
         return content
 
     def threshold(self, config: ClassSettings) -> float:

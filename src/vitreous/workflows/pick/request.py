@@ -50,6 +50,8 @@ class PickSettings:
         Point group of the template.
     tilt_range_deg
         Signed lowest and highest tilt; None to read it off the tomogram.
+    format
+        Of the output, a name of `io.particles.SUFFIXES`; None for what its suffix says.
     """
 
     method: str = "dog"
@@ -65,6 +67,7 @@ class PickSettings:
     low_pass_angstrom: float | None = None
     symmetry: str = "C1"
     tilt_range_deg: tuple[float, float] | None = None
+    format: str | None = None
 
     def check(self) -> None:
         """Raise InputError for an unknown method, or numbers that make no sense with any."""
@@ -170,6 +173,7 @@ class PickRequest:
             "--angular-step": settings.angular_step_deg,
             "--low-pass": settings.low_pass_angstrom,
             "--symmetry": None if settings.symmetry == PickSettings.symmetry else settings.symmetry,
+            "--format": settings.format,
             "--count": settings.count,
             "--threshold": settings.threshold,
             "--mask": self.mask,
