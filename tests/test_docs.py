@@ -38,6 +38,7 @@ def test_options_of_the_readme_exist():
         ["reconstruct"],
         ["pick"],
         ["adapt"],
+        ["average"],
         ["segment"],
         *(["dual", name] for name in ("train", "simulate", "convert")),
     )

@@ -103,7 +103,7 @@ def test_everything_promised_is_in_the_folder(averaged):
         "run.json",
     } <= names
     assert facts["particles"] == 9
-    assert facts["evidence_beyond_angstrom"] == 60
+    assert facts["evidence_beyond_angstrom"] == pytest.approx(60 / 1.15)
     volume = open_volume(output / "average.mrc")
     assert volume.voxel_spacing_angstrom == (SPACING,) * 3
     middle = volume.shape[0] // 2

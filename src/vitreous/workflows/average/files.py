@@ -14,7 +14,15 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from vitreous.averaging import Round, WedgeAverage, low_passed, particle_mask, refine_halves, starting_halves
+from vitreous.averaging import (
+    Round,
+    WedgeAverage,
+    finest_passed,
+    low_passed,
+    particle_mask,
+    refine_halves,
+    starting_halves,
+)
 from vitreous.core import InputError, Interrupted, Progress, Volume
 from vitreous.core.volume import as_spacing
 from vitreous.io import (
@@ -159,7 +167,7 @@ def finished(
         "diameter_angstrom": diameter_of(request, template) or (side - 10) * spacing,
         "resolution_angstrom": plain(done.resolution_angstrom),
         "finest_used_angstrom": done.finest_used_angstrom,
-        "evidence_beyond_angstrom": request.settings.low_pass_angstrom,
+        "evidence_beyond_angstrom": finest_passed(request.settings.low_pass_angstrom),
         "template_fsc": curve,
         "template_resolution_angstrom": plain(resolution),
         "mean_score": float(done.poses.scores.mean()),
@@ -172,11 +180,12 @@ def finished(
 
 def doubts(request: AverageRequest, done: Round, spacing: float) -> list[str]:
     """What may be wrong with a result, as sentences."""
-    limit = request.settings.low_pass_angstrom
+    limit = finest_passed(request.settings.low_pass_angstrom)
     texts = []
     if not done.resolution_angstrom < limit:
         texts.append(
-            f"The half maps agree no further than the {limit:g} Å that they share: this is no evidence of a "
+            f"The half maps agree no further than the {limit:.0f} Å up to which they share detail: that is no "
+            "evidence of a "
             "particle. Check --invert, the picks and the template."
         )
     if abs(done.resolution_angstrom - 2 * spacing) < 1e-6:
