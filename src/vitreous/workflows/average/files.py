@@ -23,7 +23,7 @@ from vitreous.averaging import (
     refine_halves,
     starting_halves,
 )
-from vitreous.core import InputError, Interrupted, Progress, Volume
+from vitreous.core import InputError, Interrupted, Poses, Progress, Volume
 from vitreous.core.volume import as_spacing
 from vitreous.io import (
     ALIGNMENT_SCORE,
@@ -184,9 +184,8 @@ def doubts(request: AverageRequest, done: Round, spacing: float) -> list[str]:
     texts = []
     if not done.resolution_angstrom < limit:
         texts.append(
-            f"The half maps agree no further than the {limit:.0f} Å up to which they share detail: that is no "
-            "evidence of a "
-            "particle. Check --invert, the picks and the template."
+            f"The half maps agree no further than the {limit:.0f} Å up to which they share detail: that is "
+            "no evidence of a particle. Check --invert, the picks and the template."
         )
     if abs(done.resolution_angstrom - 2 * spacing) < 1e-6:
         texts.append(
@@ -217,13 +216,14 @@ def write_results(request: AverageRequest, opened: Opened, done: Round, facts: M
     }
     write_text_atomic(folder / "fsc.json", json.dumps(fsc, indent=2) + "\n")
     particles = TomogramParticles(opened, done.average.shape[0], bright=request.settings.invert)
-    centres = np.array([np.array(one.volume.shape) * spacing / 2 for one in opened.tomograms])
+    names = tuple(name for one in opened.tomograms for name in one.poses.names)
     write_aligned_particles(
         folder / "aligned.star",
         opened.table,
         np.concatenate([one.rows for one in opened.tomograms]),
-        done.poses.rotations.numpy(),
-        particles.positions_angstrom(done.poses) - centres[particles.owner],
+        Poses(done.poses.rotations.numpy(), particles.positions_angstrom(done.poses), names),
+        shapes={one.name: one.volume.shape for one in opened.tomograms},
+        voxel_spacing_angstrom=spacing,
         columns={
             ALIGNMENT_SCORE: done.poses.scores.tolist(),
             SUBSET: [int(h) + 1 for h in starting_halves(len(particles))],
