@@ -22,7 +22,9 @@ def test_named_paths_exist(page):
 
 def test_layers_of_the_picture_are_those_checked():
     picture = (ROOT / "ARCHITECTURE.md").read_text(encoding="utf-8").split("```")[1]
-    drawn = {name.strip() for line in picture.strip().splitlines() for name in line.split("   ")[0].split("|")}
+    drawn = {
+        name.strip() for line in picture.strip().splitlines() for name in line.split("   ")[0].split("|")
+    }
     folders = {p.name for p in (ROOT / "src" / "vitreous").iterdir() if (p / "__init__.py").exists()}
     assert drawn == folders
 
@@ -38,6 +40,7 @@ def test_options_of_the_readme_exist():
         ["reconstruct"],
         ["pick"],
         ["adapt"],
+        ["average"],
         ["segment"],
         *(["dual", name] for name in ("train", "simulate", "convert")),
     )

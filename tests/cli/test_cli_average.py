@@ -21,6 +21,7 @@ from vitreous.io import (
     write_relion5_particles,
     write_star,
 )
+from vitreous.io.euler import to_zyz
 
 HERE = Path(__file__).resolve()
 spec = importlib.util.spec_from_file_location("particles", HERE.parents[1] / "averaging" / "particles.py")
@@ -103,7 +104,7 @@ def test_everything_promised_is_in_the_folder(averaged):
         "run.json",
     } <= names
     assert facts["particles"] == 9
-    assert facts["evidence_beyond_angstrom"] == 60
+    assert facts["evidence_beyond_angstrom"] == pytest.approx(60 / 1.15)
     volume = open_volume(output / "average.mrc")
     assert volume.voxel_spacing_angstrom == (SPACING,) * 3
     middle = volume.shape[0] // 2
@@ -150,6 +151,52 @@ def test_a_stopped_run_goes_on_with_the_same_bytes(run, scene, averaged, tmp_pat
     assert code == 2
     assert "already done" in err
     assert run("report", output)[0] == 0
+
+
+def test_picks_of_two_tomograms_of_relion_4_with_offsets(run, scene, tmp_path):
+    """Coordinates in pixels, angles split between subtomogram and particle, offsets: all end in one pose."""
+    folder, turns, positions = scene
+    for name in ("first", "second"):
+        (tmp_path / f"{name}.mrc").write_bytes((folder / "007.mrc").read_bytes())
+    names = tuple("first" if n < 5 else "second" for n in range(9))
+    angles = to_zyz(turns.numpy())
+    numbers = {f"rlnCoordinate{a}": positions[:, 2 - i] / SPACING + 1 for i, a in enumerate("XYZ")}
+    numbers |= {f"rlnOrigin{a}Angst": np.full(9, SPACING) for a in "XYZ"}
+    numbers |= {f"rlnAngle{a}": angles[:, i] for i, a in enumerate(("Rot", "Tilt", "Psi"))}
+    numbers |= {f"rlnTomoSubtomogram{a}": np.zeros(9) for a in ("Rot", "Tilt", "Psi")}
+    columns = {
+        "rlnTomoName": names,
+        **{k: tuple(f"{v:.6f}" for v in values) for k, values in numbers.items()},
+    }
+    optics = {"rlnOpticsGroup": ("1",), "rlnTomoTiltSeriesPixelSize": (f"{SPACING}",)}
+    picks = write_star(tmp_path / "r4.star", {"optics": StarTable(optics), "particles": StarTable(columns)})
+    tomograms = (tmp_path / "first.mrc", tmp_path / "second.mrc")
+    words = (
+        "--template",
+        folder / "map.mrc",
+        "--reach",
+        10,
+        "--angular-step",
+        10,
+        "--shift",
+        6,
+        "--rounds",
+        1,
+    )
+    output = tmp_path / "out"
+    code, _, err = run("average", *tomograms, picks, "-o", output, *words, *TILTS, "--quiet")
+    assert code == 0, err
+    after = read_star(output / "aligned.star")["particles"]
+    assert after.text("rlnTomoName") == names
+    assert "rlnCoordinateX" not in after
+    assert np.abs(after.numbers("rlnOriginXAngst")).max() == 0
+    found = read_relion_particles(output / "aligned.star")
+    for name, rows in found.rows.items():
+        poses = found.poses[name]
+        assert angles_between(torch.from_numpy(poses.rotations), turns[rows]).max() <= 10.1
+        assert np.linalg.norm(poses.positions_angstrom - positions[rows], axis=1).max() <= 6.1
+    missing = refused(run, "average", tomograms[0], picks, "-o", tmp_path / "b", *words, *TILTS)
+    assert "holds picks in a tomogram second" in missing
 
 
 def refused(run, *words):

@@ -406,3 +406,41 @@ def test_copick_takes_one_kind_and_says_so_before_the_work(run, labelled, tmp_pa
     assert json.loads((tmp_path / "a.json").read_text())["pickable_object_name"] == "bead"
     words = ("pick", labelled, "-o", tmp_path / "b.tbl", "--format", "copick")
     assert "format copick" in check_refused(run, tmp_path, *words)
+
+
+def test_template_options_that_make_no_sense_are_refused(run, seen, tmp_path):
+    output = tmp_path / "t.star"
+    matching = ("pick", seen, "-o", output, "--method", "template")
+    for words, told in (
+        (matching, "--method template needs a structure"),
+        ((*matching, "--template", "ribosome"), "is no structure"),
+        ((*matching, "--template", "phantom:nothing"), "nothing"),
+        ((*matching, "--template", tmp_path / "no.mrc"), "no such file"),
+        ((*matching, "--template", "phantom:ribosome", "--symmetry", "E2"), "--symmetry E2 is unknown"),
+        ((*matching, "--template", "phantom:ribosome", "--angular-step", 0), "--angular-step"),
+        ((*matching, "--template", "phantom:ribosome", "--diameter", 200), "--diameter is the template's"),
+        (
+            (*matching, "--template", "phantom:ribosome", "--tilt-range", 60, -60),
+            "the lowest tilt comes first",
+        ),
+        ((*matching, "--template", "phantom:ribosome"), "give --tilt-range MIN MAX"),
+        (("pick", seen, "-o", output, "--template", "phantom:ribosome"), "goes with --method template"),
+    ):
+        assert told in check_refused(run, tmp_path, *words)
+
+
+def test_a_template_is_matched_and_the_run_is_told(run, seen, tmp_path):
+    grid = np.stack(np.meshgrid(*[np.arange(20)] * 3, indexing="ij"), -1)
+    ball = (np.linalg.norm((grid - 10) * SPACING, axis=-1) < 145).astype(np.float32)
+    vitreous.write_volume(tmp_path / "ball.mrc", vitreous.Volume(ball, SPACING))
+    output = tmp_path / "t.star"
+    words = ("--template", tmp_path / "ball.mrc", "--tilt-range", -89, 87, "--angular-step", 90)
+    code, out, err = run("pick", seen, "-o", output, "--method", "template", *words, "--count", 3, "--json")
+    assert code == 0, err
+    facts = json.loads(out)
+    found = next(iter(read_relion_particles(output).poses.values()))
+    gaps = np.linalg.norm(found.positions_angstrom[:, None] - CENTRES, axis=-1)
+    assert (gaps.min(axis=1) < 30).all()
+    assert facts["orientations"] > 1
+    assert "template matching with" in (tmp_path / "t.run" / "report.html").read_text()
+    assert run("report", tmp_path / "t.run")[0] == 0

@@ -3,7 +3,7 @@
 from vitreous.averaging.alignment import Alignment, align
 from vitreous.averaging.average import WedgeAverage
 from vitreous.averaging.config import SearchConfig
-from vitreous.averaging.references import low_passed
+from vitreous.averaging.references import finest_passed, low_passed
 from vitreous.averaging.refinement import (
     AverageConfig,
     BoxedParticles,
@@ -25,6 +25,7 @@ __all__ = [
     "WedgeAverage",
     "align",
     "angles_between",
+    "finest_passed",
     "low_passed",
     "nearby_rotations",
     "particle_mask",

@@ -59,6 +59,17 @@ def low_passed(volumes: Tensor, frequency: float) -> Tensor:
     return passed
 
 
+def finest_passed(low_pass_angstrom: float) -> float:
+    """The finest detail in Å of which a low-pass leaves anything: its edge reaches a little further.
+
+    Examples
+    --------
+    >>> round(finest_passed(60.0), 1)
+    52.2
+    """
+    return low_pass_angstrom / (1 + EDGE_SHARE)
+
+
 def cosine_pass(radius: Tensor, frequency: float) -> Tensor:
     """One up to a frequency, then a cosine edge that ends a little beyond it."""
     position = (radius - frequency) / (EDGE_SHARE * frequency)

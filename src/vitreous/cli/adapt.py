@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
-import math
-import os
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from vitreous.cli.console import ConsoleProgress, print_result
-from vitreous.cli.options import Device, Json, Quiet, Seed, absolute
+from vitreous.cli.options import (
+    Config,
+    Device,
+    Json,
+    Overwrite,
+    Quiet,
+    Seed,
+    Steps,
+    VoxelSize,
+    absolute,
+    configuration,
+)
 from vitreous.cli.segment import Fitted, Inverted, checked_fit
-from vitreous.core.errors import InputError
 
 METHODS = "vox-uda, source-only, supervised, dann, pdam, asc, le-uda."
 DENOISERS = "Of the target, for its pseudo-labels: ibf, bf, ngm, noise-model."
@@ -35,34 +43,27 @@ def adapt_command(
     picks: Annotated[
         Path | None, typer.Option(help="Where particles are in a target tomogram: STAR file or table.")
     ] = None,
-    config: Annotated[
-        str | None, typer.Option(help="Settings: paper, or a TOML file.", metavar="FILE|paper")
-    ] = None,
-    steps: Annotated[int | None, typer.Option(help="Training steps.", min=1)] = None,
+    config: Config = None,
+    steps: Steps = None,
     shift: Annotated[
         int,
         typer.Option(help="Shift boxes at random by up to so many voxels: for models of whole tomograms."),
     ] = 0,
     fit: Fitted = "refuse",
     invert: Inverted = None,
-    voxel_size: Annotated[
-        float | None, typer.Option(help="Voxel spacing in Å where the target's files have none.")
-    ] = None,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace existing outputs.")] = False,
+    voxel_size: VoxelSize = None,
+    overwrite: Overwrite = False,
     seed: Seed = 0,
     device: Device = "auto",
     quiet: Quiet = False,
     json: Json = False,
 ) -> None:
     """Learn to segment particles that have no labels from simulated ones that do."""
-    if voxel_size is not None and not 0 < voxel_size < math.inf:
-        raise InputError("--voxel-size must be a positive number of Å")
     progress = ConsoleProgress(quiet=quiet)
 
     from vitreous.workflows.adapt import AdaptRequest, adapt
-    from vitreous.workflows.denoise import is_preset
 
-    config = config if config is None or is_preset(config) else os.path.abspath(config)
+    config = configuration(config)
     request = AdaptRequest(
         source.absolute(),
         target.absolute(),

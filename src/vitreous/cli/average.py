@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from vitreous.cli.console import ConsoleProgress, print_result
-from vitreous.cli.options import Json, Quiet
+from vitreous.cli.options import Json, MaxMemory, Quiet, VoxelSize
 from vitreous.cli.pick import full_structure
 from vitreous.core.errors import InputError
 
@@ -54,17 +53,13 @@ def average_command(
     invert: Annotated[
         bool, typer.Option("--invert", help="Particles are bright; otherwise dark, as in raw tomograms.")
     ] = False,
-    voxel_size: Annotated[
-        float | None, typer.Option(help="Voxel spacing in Å where the files have none.")
-    ] = None,
-    max_memory: Annotated[str | None, typer.Option(help="Memory to stay under, such as 8GB.")] = None,
+    voxel_size: VoxelSize = None,
+    max_memory: MaxMemory = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the run in the folder.")] = False,
     quiet: Quiet = False,
     json: Json = False,
 ) -> None:
     """Align and average picked particles in two halves: half maps, FSC, aligned particles and a report."""
-    if voxel_size is not None and not 0 < voxel_size < math.inf:
-        raise InputError("--voxel-size must be a positive number of Å")
     tables = [path for path in files if path.suffix.lower() == ".star"]
     volumes = tuple(path.absolute() for path in files if path not in tables)
     if len(tables) != 1 or not volumes:

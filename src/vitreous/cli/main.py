@@ -57,9 +57,9 @@ look.register(app)
 reconstruct.register(app)
 simulate.register(app)
 pick.register(app)
+average.register(app)
 segment.register(app)
 adapt.register(app)
-average.register(app)
 resume.register(app)
 
 

@@ -94,12 +94,12 @@ def pick_command(
         invert,
         max_memory,
         label,
-        file_format,
         full_structure(template),
         angular_step,
         low_pass,
         symmetry,
         tilt_range,
+        format=file_format,
     )
     folder = run_dir or output.with_suffix(".run")
     request = PickRequest(

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from vitreous.cli.console import ConsoleProgress, print_result
-from vitreous.cli.options import Device, Json, Quiet
+from vitreous.cli.options import Device, Json, Overwrite, Quiet, VoxelSize
 from vitreous.core.errors import InputError
 
 FIT_HELP = (
@@ -44,18 +43,14 @@ def segment_command(
     ] = False,
     fit: Fitted = "refuse",
     invert: Inverted = None,
-    voxel_size: Annotated[
-        float | None, typer.Option(help="Voxel spacing in Å where the file has none.")
-    ] = None,
+    voxel_size: VoxelSize = None,
     run_dir: Annotated[Path | None, typer.Option(help="Where the report goes.")] = None,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace existing outputs.")] = False,
+    overwrite: Overwrite = False,
     device: Device = "auto",
     quiet: Quiet = False,
     json: Json = False,
 ) -> None:
     """Label what is in a tomogram or in subtomograms with a trained model."""
-    if voxel_size is not None and not 0 < voxel_size < math.inf:
-        raise InputError("--voxel-size must be a positive number of Å")
     progress = ConsoleProgress(quiet=quiet)
 
     from vitreous.workflows.denoise_files import plain_name

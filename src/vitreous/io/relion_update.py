@@ -8,8 +8,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from vitreous.core.poses import Poses
 from vitreous.io.euler import to_zyz
 from vitreous.io.relion import RelionParticles
+from vitreous.io.relion_writer import size_table
 from vitreous.io.star import StarTable, write_star
 
 ALIGNMENT_SCORE, SUBSET = "vitreousAlignmentScore", "rlnRandomSubset"
@@ -24,9 +26,10 @@ def write_aligned_particles(
     path: str | Path,
     particles: RelionParticles,
     rows: NDArray[np.intp],
-    rotations: NDArray[np.float64],
-    centred_angstrom: NDArray[np.float64],
+    poses: Poses,
     *,
+    shapes: Mapping[str, Sequence[int]],
+    voxel_spacing_angstrom: float,
     columns: Mapping[str, Sequence[object]],
     overwrite: bool = False,
 ) -> Path:
@@ -34,6 +37,7 @@ def write_aligned_particles(
 
     Every column and table of the file stays, apart from those that a pose replaces: coordinates in pixels
     become Å from the tomogram's centre, the angles of subtomograms are in the particle's, and offsets are 0.
+    Where no table says how large the tomograms are, one is added.
 
     Parameters
     ----------
@@ -43,10 +47,12 @@ def write_aligned_particles(
         What was read.
     rows
         (n,), which rows of the particle table are written, in this order.
-    rotations
-        (n, 3, 3), particle → tomogram, act on (z, y, x) columns.
-    centred_angstrom
-        (n, 3), zyx, in Å from the centre of the particle's tomogram.
+    poses
+        Of those rows, in their order.
+    shapes
+        (z, y, x) of the tomograms by name.
+    voxel_spacing_angstrom
+        Of the tomograms, in Å.
     columns
         More columns by name, n values each; those of the same name are replaced.
     overwrite
@@ -63,10 +69,13 @@ def write_aligned_particles(
         for key, values in table.columns.items()
         if key not in _REPLACED
     }
-    angles = to_zyz(rotations)
+    names = [table.text("rlnTomoName")[row] for row in rows]
+    centres = np.array([np.array(shapes[one]) * voxel_spacing_angstrom / 2 for one in names])
+    centred = poses.positions_angstrom - centres.reshape(-1, 3)
+    angles = to_zyz(poses.rotations)
     new: dict[str, tuple[str, ...]] = {}
     for index, axis in enumerate(_AXES):
-        new[f"rlnCenteredCoordinate{axis}Angst"] = _numbers(centred_angstrom[:, 2 - index])
+        new[f"rlnCenteredCoordinate{axis}Angst"] = _numbers(centred[:, 2 - index])
     for index, angle in enumerate(("rlnAngleRot", "rlnAngleTilt", "rlnAnglePsi")):
         new[angle] = _numbers(angles[:, index])
     for axis in _AXES:
@@ -74,6 +83,8 @@ def write_aligned_particles(
     for key, values in columns.items():
         new[key] = tuple(f"{v:.6f}" if isinstance(v, float) else str(v) for v in values)
     tables = {**particles.tables, name: StarTable({**kept, **new})}
+    if not any("rlnTomoSizeX" in one for one in tables.values()):
+        tables["tomograms"] = size_table(shapes, voxel_spacing_angstrom)
     return write_star(path, tables, comment="version 50001", overwrite=overwrite)
 
 

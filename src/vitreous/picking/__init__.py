@@ -2,8 +2,9 @@
 
 from vitreous.picking.dog import DogConfig, blob_diameter, dog_bytes, pick_blobs, sigmas_voxel
 from vitreous.picking.labels import LabelConfig, class_diameter, labels_bytes, pick_labels
+from vitreous.picking.matched_filter import SearchSpace
 from vitreous.picking.peaks import Picked, Picks
-from vitreous.picking.template import Matched, SearchSpace, TemplateConfig, match_template, template_bytes
+from vitreous.picking.template import Matched, TemplateConfig, match_template, template_bytes
 
 __all__ = [
     "DogConfig",

@@ -11,15 +11,16 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from vitreous.core import InputError, Template
-from vitreous.fourier import measured_region, patch_spectra
+from vitreous.core import InputError, Normalization, Template
+from vitreous.fourier import measured_region
 from vitreous.io import file_sha256
-from vitreous.methods.wedge.geometry import MissingWedge, missing_wedge
+from vitreous.methods.noise_model import estimate_noise_spectrum
+from vitreous.methods.wedge.geometry import MissingWedge, check_tilt_range
+from vitreous.workflows.inspect.tilts import measured_tilt_range
 from vitreous.workflows.simulate.spec import Contradiction, ParticleSpec
 from vitreous.workflows.simulate.specimen import MAP_SUFFIXES
 from vitreous.workflows.simulate.structures import template_of
 
-PATCH, PATCHES = 32, 64  # of which the spectrum is made that shows the tilt range
 SOLID = 0.1  # share of a template's maximum at which its extent is measured
 
 
@@ -99,22 +100,25 @@ def structure_files(structure: str | None) -> list[Path]:
     return [Path(structure)] if structure is not None and is_file_of_structure(structure) else []
 
 
-def wedge_of(data: NDArray[Any], name: str, given: tuple[float, float] | None) -> MissingWedge:
-    """The missing wedge of a tomogram (z, y, x): as given, or read off its spectrum far from the centre.
+def wedge_of(
+    data: NDArray[Any], normalization: Normalization, path: Path | None, given: tuple[float, float] | None
+) -> MissingWedge:
+    """The missing wedge of a tomogram (z, y, x): as given, or as `inspect` reads it off the spectrum.
 
     Raises
     ------
     InputError
-        If it is not given and cannot be told.
+        If the range given makes no sense, or none is given and none can be told.
     """
-    side = min(PATCH, *(s // 2 * 2 for s in data.shape))
     if given is not None:
-        return missing_wedge(torch.ones(side, side, side), name, tilt_range_deg=given, tilt_axis=1)
-    rng = np.random.default_rng(0)
-    corners = rng.integers(0, np.array(data.shape) - side + 1, (PATCHES, 3))
-    cuts = (tuple(slice(int(c), int(c) + side) for c in corner) for corner in corners)
-    patches = (torch.from_numpy(np.nan_to_num(np.asarray(data[cut], np.float32))) for cut in cuts)
-    return missing_wedge(patch_spectra(patches).mean(0), name)
+        check_tilt_range(given)
+        return MissingWedge(given)
+    spectrum = estimate_noise_spectrum(data, normalization)
+    found = measured_tilt_range(data, normalization, spectrum)
+    if found is None:
+        text = "its spectrum shows no missing wedge, so the tilt range cannot be told"
+        raise InputError(text, path=path, remedy="give --tilt-range MIN MAX")
+    return MissingWedge(found.limits_deg, found.tilt_axis)
 
 
 def transfer_of(wedge: MissingWedge, side: int) -> Tensor:

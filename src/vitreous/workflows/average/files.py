@@ -14,11 +14,17 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from vitreous.averaging import Round, WedgeAverage, low_passed, particle_mask, refine_halves, starting_halves
-from vitreous.core import InputError, Interrupted, Progress, Volume
+from vitreous.averaging import (
+    Round,
+    WedgeAverage,
+    finest_passed,
+    low_passed,
+    particle_mask,
+    refine_halves,
+    starting_halves,
+)
+from vitreous.core import InputError, Interrupted, Poses, Progress, Volume
 from vitreous.core.volume import as_spacing
-from vitreous.inference import available_memory, parse_memory
-from vitreous.inference.memory import GIGABYTE
 from vitreous.io import (
     ALIGNMENT_SCORE,
     SUBSET,
@@ -29,6 +35,7 @@ from vitreous.io import (
 )
 from vitreous.metrics import fourier_shell_correlation, fsc_resolution
 from vitreous.workflows.average.particles import Opened, TomogramParticles, open_particles
+from vitreous.workflows.average.plan import box_side, check_memory, diameter_of
 from vitreous.workflows.average.report import average_report
 from vitreous.workflows.average.request import AverageRequest
 from vitreous.workflows.average.rounds import last_round, save_round
@@ -36,10 +43,6 @@ from vitreous.workflows.run_directory import RunDirectory, check_unchanged
 from vitreous.workflows.search_template import SearchTemplate, digests, open_template
 
 KIND = "average"
-BASE_BYTES = 600_000_000  # Python, torch, the libraries and the search
-MARGIN = 1.25  # of the box over the particle
-BYTES_PER_VOXEL = 4 * 200  # of the boxes in memory at a time, their transforms and copies
-LEAST_PARTICLES = 4
 MAPS = ("average", "half1", "half2", "average_filtered")
 OUTPUTS = (*(f"{name}.mrc" for name in MAPS), "fsc.json", "aligned.star", "report.html", "run.json")
 
@@ -164,7 +167,7 @@ def finished(
         "diameter_angstrom": diameter_of(request, template) or (side - 10) * spacing,
         "resolution_angstrom": plain(done.resolution_angstrom),
         "finest_used_angstrom": done.finest_used_angstrom,
-        "evidence_beyond_angstrom": request.settings.low_pass_angstrom,
+        "evidence_beyond_angstrom": finest_passed(request.settings.low_pass_angstrom),
         "template_fsc": curve,
         "template_resolution_angstrom": plain(resolution),
         "mean_score": float(done.poses.scores.mean()),
@@ -177,12 +180,12 @@ def finished(
 
 def doubts(request: AverageRequest, done: Round, spacing: float) -> list[str]:
     """What may be wrong with a result, as sentences."""
-    limit = request.settings.low_pass_angstrom
+    limit = finest_passed(request.settings.low_pass_angstrom)
     texts = []
     if not done.resolution_angstrom < limit:
         texts.append(
-            f"The half maps agree no further than the {limit:g} Å that they share: this is no evidence of a "
-            "particle. Check --invert, the picks and the template."
+            f"The half maps agree no further than the {limit:.0f} Å up to which they share detail: that is "
+            "no evidence of a particle. Check --invert, the picks and the template."
         )
     if abs(done.resolution_angstrom - 2 * spacing) < 1e-6:
         texts.append(
@@ -213,65 +216,20 @@ def write_results(request: AverageRequest, opened: Opened, done: Round, facts: M
     }
     write_text_atomic(folder / "fsc.json", json.dumps(fsc, indent=2) + "\n")
     particles = TomogramParticles(opened, done.average.shape[0], bright=request.settings.invert)
-    centres = np.array([np.array(one.volume.shape) * spacing / 2 for one in opened.tomograms])
+    names = tuple(name for one in opened.tomograms for name in one.poses.names)
     write_aligned_particles(
         folder / "aligned.star",
         opened.table,
         np.concatenate([one.rows for one in opened.tomograms]),
-        done.poses.rotations.numpy(),
-        particles.positions_angstrom(done.poses) - centres[particles.owner],
+        Poses(done.poses.rotations.numpy(), particles.positions_angstrom(done.poses), names),
+        shapes={one.name: one.volume.shape for one in opened.tomograms},
+        voxel_spacing_angstrom=spacing,
         columns={
             ALIGNMENT_SCORE: done.poses.scores.tolist(),
             SUBSET: [int(h) + 1 for h in starting_halves(len(particles))],
         },
         overwrite=True,
     )
-
-
-def box_side(request: AverageRequest, opened: Opened, template: SearchTemplate | None) -> int:
-    """Voxels along the edge of a subtomogram; InputError if it is larger than a tomogram."""
-    diameter = diameter_of(request, template)
-    side = request.settings.box_voxels
-    if side is None:
-        if diameter is None:
-            text = "the size of the particle is not known"
-            raise InputError(text, remedy="give --template, --diameter or --box")
-        side = 2 * math.ceil((MARGIN * diameter / opened.spacing_angstrom + 6) / 2)
-    for one in opened.tomograms:
-        if side > max(one.volume.shape[1:]) or side > 2 * one.volume.shape[0]:
-            raise InputError(
-                f"a box of {side} voxels is larger than the tomogram {one.volume.shape} (z, y, x)",
-                path=one.volume.path,
-                remedy="give a smaller --box",
-            )
-    if template is not None:
-        template.box(side)
-    if opened.count < LEAST_PARTICLES:
-        text = f"{opened.count} particles are too few for two halves"
-        raise InputError(text, path=request.picks, remedy=f"give {LEAST_PARTICLES} at least")
-    return side
-
-
-def diameter_of(request: AverageRequest, template: SearchTemplate | None) -> float | None:
-    """Of the particle in Å, as given or as the template has it."""
-    if request.settings.diameter_angstrom is not None or template is None:
-        return request.settings.diameter_angstrom
-    return template.diameter_angstrom
-
-
-def check_memory(request: AverageRequest, side: int) -> str:
-    """How much memory it takes, in words; raises InputError if there is not enough."""
-    needed = BASE_BYTES + BYTES_PER_VOXEL * side**3
-    limit = available_memory(torch.device("cpu"))
-    if request.settings.max_memory is not None:
-        limit = min(limit, parse_memory(request.settings.max_memory))
-    if needed > limit:
-        raise InputError(
-            f"averaging needs {needed / GIGABYTE:.1f} GB and {limit / GIGABYTE:.1f} GB may be used",
-            path=request.picks,
-            remedy="raise --max-memory, or give a smaller --box",
-        )
-    return f"up to {needed / GIGABYTE:.1f} GB of memory"
 
 
 def forget_rounds(folder: Path) -> None:

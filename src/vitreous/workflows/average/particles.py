@@ -167,7 +167,7 @@ def open_particles(request: AverageRequest) -> Opened:
         if not inside.all():
             warnings.append(f"{(~inside).sum()} picks lie outside {name} and were left out.")
         normalization = measure_voxels(volume.data).normalization
-        wedge = wedge_of(volume.data, str(volume.path), request.settings.tilt_range_deg)
+        wedge = wedge_of(volume.data, normalization, volume.path, request.settings.tilt_range_deg)
         warnings += [f"{name}: {text}" for text in volume_warnings(volume)]
         opened.append(
             Picked(name, volume, normalization, wedge, poses.select(inside), table.rows[name][inside])

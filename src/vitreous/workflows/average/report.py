@@ -71,13 +71,14 @@ def average_report(request: AverageRequest, facts: Mapping[str, Any], done: Roun
 
 def believed(facts: Mapping[str, Any]) -> str:
     """How far the resolution is evidence, in words."""
-    limit = facts["settings"]["low_pass_angstrom"]
+    limit, low_pass = facts["evidence_beyond_angstrom"], facts["settings"]["low_pass_angstrom"]
     text = (
-        f"The halves were aligned apart from each other. Detail coarser than {limit:g} Å was shared by both "
-        f"halves, so that agreement there shows nothing; finer detail came from each half alone."
+        f"The halves were aligned apart from each other. Detail coarser than {low_pass:g} Å (with a soft "
+        f"edge down to {limit:.0f} Å) was shared by both halves, so that agreement there shows nothing; "
+        "finer detail came from each half alone."
     )
     if facts["settings"]["template"] is not None:
-        text += f" The template was used up to {limit:g} Å: agreement with it counts beyond that alone."
+        text += f" The template was used up to {limit:.0f} Å: agreement with it counts beyond that alone."
     return text
 
 

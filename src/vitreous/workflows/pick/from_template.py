@@ -76,11 +76,11 @@ class TemplatePicker:
             raise ValueError(
                 f"the template of {template.diameter_angstrom:.0f} Å is larger than the tomogram"
             )
-        wedge = wedge_of(data, str(source.volume.path), config.tilt_range_deg)
+        statistics = measure_voxels(data, source.mask)
+        wedge = wedge_of(data, statistics.normalization, source.volume.path, config.tilt_range_deg)
         space = SearchSpace(
             template.box(side), template.diameter_angstrom, wedge.tilt_range_deg, wedge.tilt_axis
         )
-        statistics = measure_voxels(data, source.mask)
         return Prepared(space, template.template.name, statistics, wedge.described)
 
     def threshold(self, config: StructureSettings) -> float:

@@ -40,8 +40,6 @@ class PickSettings:
         Memory to stay under, such as "8GB".
     label
         Which classes of a label volume, such as "1=ribosome,3"; "all", or the name of a probability map's.
-    format
-        Of the output, a name of `io.particles.SUFFIXES`; None for what its suffix says.
     template
         What is matched: "phantom:NAME", "pdb:ID", an atomic model or a density map.
     angular_step_deg
@@ -52,6 +50,8 @@ class PickSettings:
         Point group of the template.
     tilt_range_deg
         Signed lowest and highest tilt; None to read it off the tomogram.
+    format
+        Of the output, a name of `io.particles.SUFFIXES`; None for what its suffix says.
     """
 
     method: str = "dog"
@@ -62,12 +62,12 @@ class PickSettings:
     invert: bool = False
     max_memory: str | None = None
     label: str = "all"
-    format: str | None = None
     template: str | None = None
     angular_step_deg: float | None = None
     low_pass_angstrom: float | None = None
     symmetry: str = "C1"
     tilt_range_deg: tuple[float, float] | None = None
+    format: str | None = None
 
     def check(self) -> None:
         """Raise InputError for an unknown method, or numbers that make no sense with any."""
