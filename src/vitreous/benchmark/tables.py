@@ -10,7 +10,16 @@ from pathlib import Path
 import torch
 
 import vitreous
-from vitreous.benchmark import filter_speed, memory, microtubule, quick, simulate, speed, transfer
+from vitreous.benchmark import (
+    filter_speed,
+    memory,
+    microtubule,
+    quick,
+    simulate,
+    speed,
+    subtomogram_averaging,
+    transfer,
+)
 from vitreous.benchmark.adaptation import AdaptationTable
 from vitreous.benchmark.adaptation_tables import ADAPTATION_TABLES
 from vitreous.benchmark.comparison import Comparison, Scale
@@ -87,6 +96,11 @@ TABLES = {
         "what the simulator must reach: time, memory, physics, labels and poses (shrec21 with --row)",
         lambda o: simulate.simulate_rows(o.only, o.progress),
         simulate.summarize,
+    ),
+    "averaging": TableKind(
+        "alignment error, resolution and speed of subtomogram averaging; real ribosomes with --data",
+        lambda o: subtomogram_averaging.averaging_rows(o.seeds, o.only, o.data, o.progress),
+        subtomogram_averaging.summarize,
     ),
     "microtubule": TableKind(
         "a real tomogram crop with known tubulin positions (needs --data)",

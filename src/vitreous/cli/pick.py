@@ -26,7 +26,7 @@ def pick_command(
             "-o", "--output", help="File to write: .star (RELION), .tbl (Dynamo), .json (copick) or .csv."
         ),
     ],
-    method: Annotated[str, typer.Option(help="dog (difference of Gaussians), or labels.")] = "dog",
+    method: Annotated[str, typer.Option(help="dog (difference of Gaussians), labels or template.")] = "dog",
     diameter: Annotated[
         float | None,
         typer.Option(help="Diameter of the particles in Å; 290, or what labels show.", metavar="A"),
@@ -41,13 +41,34 @@ def pick_command(
     file_format: Annotated[
         str | None, typer.Option("--format", help="relion5, relion4, dynamo, copick or poses; by the suffix.")
     ] = None,
+    template: Annotated[
+        str | None, typer.Option(help="What is matched: phantom:NAME, pdb:ID, an atomic model or a map.")
+    ] = None,
+    angular_step: Annotated[
+        float | None, typer.Option(help="Between orientations of the template, in degrees.", metavar="DEG")
+    ] = None,
+    low_pass: Annotated[
+        float | None,
+        typer.Option(help="Finest detail of the template that is compared, in Å; 60.", metavar="A"),
+    ] = None,
+    symmetry: Annotated[
+        str, typer.Option(help="Point group of the template: C1, C2 …, D2 …, T, O or I.")
+    ] = "C1",
+    tilt_range: Annotated[
+        tuple[float, float] | None,
+        typer.Option(
+            help="template: lowest and highest tilt; else read off the tomogram.", metavar="MIN MAX"
+        ),
+    ] = None,
     count: Annotated[
         int | None, typer.Option(help="Keep the best ones (of each class); 500, or 10000 of labels.", min=1)
     ] = None,
     threshold: Annotated[
         float | None,
         typer.Option(
-            help="Lowest score: 4 times the noise of the score map, or 0.3 of a label's confidence.", min=0
+            help="Lowest score: 4 times the noise of the score map, 0.3 of a label's confidence, or what "
+            "the size of a template search asks for.",
+            min=0,
         ),
     ] = None,
     mask: Annotated[Path | None, typer.Option(help="Specimen mask: pick only where it is above 0.5.")] = None,
@@ -71,7 +92,20 @@ def pick_command(
     from vitreous.workflows.pick import PickRequest, PickSettings, pick_file
 
     settings = PickSettings(
-        method, diameter, min_distance, count, threshold, invert, max_memory, label, file_format
+        method,
+        diameter,
+        min_distance,
+        count,
+        threshold,
+        invert,
+        max_memory,
+        label,
+        full_structure(template),
+        angular_step,
+        low_pass,
+        symmetry,
+        tilt_range,
+        file_format,
     )
     folder = run_dir or output.with_suffix(".run")
     request = PickRequest(
@@ -79,6 +113,13 @@ def pick_command(
     )
     with progress.active():
         show_picks(pick_file(request, progress), as_json=json)
+
+
+def full_structure(structure: str | None) -> str | None:
+    """A structure by name as it is, by file with its whole path."""
+    if structure is None or structure.startswith(("phantom:", "pdb:")):
+        return structure
+    return str(Path(structure).absolute())
 
 
 def show_picks(facts: dict[str, Any], *, as_json: bool) -> None:

@@ -18,6 +18,7 @@ from vitreous.io.halves import HalfSplit, find_half, half_split
 from vitreous.io.particles import Particles, particle_format, read_particles, write_particles
 from vitreous.io.pose_table import read_pose_table, write_pose_table
 from vitreous.io.relion import RelionParticles, read_relion_particles, read_tomogram_sizes
+from vitreous.io.relion_update import ALIGNMENT_SCORE, SUBSET, write_aligned_particles
 from vitreous.io.relion_writer import (
     write_relion4_particles,
     write_relion5_particles,
@@ -33,7 +34,9 @@ from vitreous.io.tilts import read_tilt_angles
 from vitreous.io.volumes import open_volume, volume_warnings, write_volume
 
 __all__ = [
+    "ALIGNMENT_SCORE",
     "SHREC21_CLASSES",
+    "SUBSET",
     "CopickPicks",
     "DynamoTable",
     "HalfSplit",
@@ -66,6 +69,7 @@ __all__ = [
     "remove_stale",
     "structure_cache_folder",
     "volume_warnings",
+    "write_aligned_particles",
     "write_bytes_atomic",
     "write_copick_picks",
     "write_copick_segmentation",

@@ -22,6 +22,7 @@ from vitreous.io import (
 )
 from vitreous.workflows.denoise_files import plain_name
 from vitreous.workflows.pick.from_labels import LabelPicker
+from vitreous.workflows.pick.from_template import TemplatePicker
 from vitreous.workflows.pick.pickers import BlobPicker, Found, Picker
 from vitreous.workflows.pick.report import pick_report, score_histogram
 from vitreous.workflows.pick.request import PickRequest
@@ -30,7 +31,7 @@ from vitreous.workflows.run_directory import RunDirectory, check_unchanged
 
 KIND = "pick"
 BYTES_PER_PICK, EXPECTED_PICKS = 400, 1000  # of the file of picks
-PICKERS: Mapping[str, Picker] = {"dog": BlobPicker(), "labels": LabelPicker()}
+PICKERS: Mapping[str, Picker] = {"dog": BlobPicker(), "labels": LabelPicker(), "template": TemplatePicker()}
 TABLE = "picks.csv"  # in the run directory: the same with names, which not every format has
 
 
@@ -172,6 +173,6 @@ def write_picks(request: PickRequest, source: PickSource, found: Found) -> None:
 def outcome(request: PickRequest, run: RunDirectory, facts: Mapping[str, Any]) -> dict[str, Any]:
     """What a user wants to know of a finished run."""
     kept = ["method", "settings", "picks", "candidates", "seconds", "warnings"]
-    kept += [key for key in ("diameter_angstrom", "classes") if key in facts]
+    kept += [key for key in ("diameter_angstrom", "classes", "threshold", "orientations") if key in facts]
     places = {"output": str(request.output), "run_dir": str(run.path), "report": str(run.report)}
     return {**places, **{key: facts[key] for key in kept}}

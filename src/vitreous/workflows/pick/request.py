@@ -11,8 +11,9 @@ from typing import Any
 
 from vitreous.core import InputError
 from vitreous.inference import parse_memory
+from vitreous.workflows.search_template import structure_files
 
-PICKERS = ("dog", "labels")
+PICKERS = ("dog", "labels", "template")
 PATHS = ("input", "output", "run_dir", "mask")
 
 
@@ -39,6 +40,16 @@ class PickSettings:
         Memory to stay under, such as "8GB".
     label
         Which classes of a label volume, such as "1=ribosome,3"; "all", or the name of a probability map's.
+    template
+        What is matched: "phantom:NAME", "pdb:ID", an atomic model or a density map.
+    angular_step_deg
+        Between orientations of the template; None for what suits its size.
+    low_pass_angstrom
+        Finest detail of the template that is compared; None for the method's.
+    symmetry
+        Point group of the template.
+    tilt_range_deg
+        Signed lowest and highest tilt; None to read it off the tomogram.
     format
         Of the output, a name of `io.particles.SUFFIXES`; None for what its suffix says.
     """
@@ -51,13 +62,22 @@ class PickSettings:
     invert: bool = False
     max_memory: str | None = None
     label: str = "all"
+    template: str | None = None
+    angular_step_deg: float | None = None
+    low_pass_angstrom: float | None = None
+    symmetry: str = "C1"
+    tilt_range_deg: tuple[float, float] | None = None
     format: str | None = None
 
     def check(self) -> None:
         """Raise InputError for an unknown method, or numbers that make no sense with any."""
         if self.method not in PICKERS:
             raise InputError(f"--method {self.method} is unknown", remedy=f"use {', '.join(PICKERS)}")
-        lengths = {"--diameter": self.diameter_angstrom, "--min-distance": self.min_distance_angstrom}
+        lengths = {
+            "--diameter": self.diameter_angstrom,
+            "--min-distance": self.min_distance_angstrom,
+            "--low-pass": self.low_pass_angstrom,
+        }
         for option, value in lengths.items():
             if value is not None and not 0 < value < math.inf:
                 raise InputError(f"{option} must be a positive number of Å")
@@ -68,6 +88,24 @@ class PickSettings:
             parse_memory(self.max_memory)
         if self.label != PickSettings.label and self.method != "labels":
             raise InputError("--label goes with --method labels", remedy="leave it out")
+        self.check_template()
+
+    def check_template(self) -> None:
+        """Raise InputError for options of template matching that make no sense."""
+        of_templates = {
+            "--template": self.template,
+            "--angular-step": self.angular_step_deg,
+            "--low-pass": self.low_pass_angstrom,
+            "--tilt-range": self.tilt_range_deg,
+            "--symmetry": None if self.symmetry == PickSettings.symmetry else self.symmetry,
+        }
+        for option, value in of_templates.items():
+            if value is not None and self.method != "template":
+                raise InputError(f"{option} goes with --method template", remedy="leave it out")
+        if self.diameter_angstrom is not None and self.method == "template":
+            raise InputError("--diameter is the template's with --method template", remedy="leave it out")
+        if self.angular_step_deg is not None and not 1 <= self.angular_step_deg <= 90:
+            raise InputError("--angular-step must lie between 1 and 90 degrees")
 
     def chosen(self, *names: str) -> dict[str, Any]:
         """Those of some settings that are not left to the method, by name."""
@@ -89,11 +127,17 @@ class PickRequest:
     @property
     def volumes(self) -> list[Path]:
         """The files that are read, which no output may replace."""
-        return [self.input] if self.mask is None else [self.input, self.mask]
+        masks = [] if self.mask is None else [self.mask]
+        return [self.input, *masks, *structure_files(self.settings.template)]
 
     def to_json(self) -> dict[str, Any]:
         """Plain values for `run.json`; `overwrite` belongs to one call and is left out."""
-        return {k: str(v) if isinstance(v, Path) else v for k, v in asdict(self).items() if k != "overwrite"}
+        facts: dict[str, Any] = {
+            k: str(v) if isinstance(v, Path) else v for k, v in asdict(self).items() if k != "overwrite"
+        }
+        limits = self.settings.tilt_range_deg
+        facts["settings"]["tilt_range_deg"] = None if limits is None else list(limits)
+        return facts
 
     @classmethod
     def from_json(cls, facts: Mapping[str, Any]) -> PickRequest:
@@ -105,7 +149,10 @@ class PickRequest:
             If something is missing or of another kind.
         """
         paths: dict[str, Any] = {k: None if facts[k] is None else Path(facts[k]) for k in PATHS}
-        settings = PickSettings(**facts["settings"])
+        asked = dict(facts["settings"])
+        if asked.get("tilt_range_deg") is not None:
+            asked["tilt_range_deg"] = tuple(asked["tilt_range_deg"])
+        settings = PickSettings(**asked)
         return cls(**paths, settings=settings, voxel_size_angstrom=facts["voxel_size_angstrom"])
 
     def is_of(self, facts: Mapping[str, Any]) -> bool:
@@ -123,6 +170,10 @@ class PickRequest:
             "--min-distance": settings.min_distance_angstrom,
             "--label": None if settings.label == PickSettings.label else settings.label,
             "--format": settings.format,
+            "--template": settings.template,
+            "--angular-step": settings.angular_step_deg,
+            "--low-pass": settings.low_pass_angstrom,
+            "--symmetry": None if settings.symmetry == PickSettings.symmetry else settings.symmetry,
             "--count": settings.count,
             "--threshold": settings.threshold,
             "--mask": self.mask,
@@ -132,4 +183,6 @@ class PickRequest:
         words = ["vitreous", "pick", str(self.input), "-o", str(self.output)]
         for option, value in named.items():
             words += [] if value is None else [option, str(value)]
+        if settings.tilt_range_deg is not None:
+            words += ["--tilt-range", *(f"{limit:g}" for limit in settings.tilt_range_deg)]
         return shlex.join([*words, "--invert"] if settings.invert else words)
