@@ -356,6 +356,22 @@ def test_all_labels_and_probability_maps(run, labelled, tmp_path):
     assert "the file of picks is empty" in warned
 
 
+def test_names_of_a_segmentation_are_found_beside_it(run, labelled, tmp_path):
+    facts = {
+        "kind": "segment",
+        "status": "done",
+        "request": {"output": str(labelled)},
+        "classes": ["background", "ball", "membrane", "bead"],
+    }
+    (tmp_path / "labels.run").mkdir()
+    (tmp_path / "labels.run" / "run.json").write_text(json.dumps({"schema": 1, **facts}))
+    words = ("pick", labelled, "-o", tmp_path / "a.star", "--method", "labels", "--json", "--overwrite")
+    assert json.loads(run(*words)[1])["classes"] == {"ball": 2, "bead": 1}
+    assert json.loads(run(*words, "--label", "bead")[1])["classes"] == {"bead": 1}
+    assert json.loads(run(*words, "--label", "3,1=other")[1])["classes"] == {"bead": 1, "other": 2}
+    assert "its classes have numbers" in run(*words, "--label", "actin")[2]
+
+
 @pytest.mark.parametrize(
     ("file", "label", "words"),
     [

@@ -63,11 +63,7 @@ def write_relion5_particles(
         **text_columns(CENTERED, (poses.positions_angstrom - size / 2)[:, ::-1]),
         **common_columns(poses, scores),
     }
-    tables = {
-        "optics": optics_table(voxel_spacing_angstrom),
-        "particles": StarTable(columns),
-        "tomograms": size_table({tomogram_name: shape}, voxel_spacing_angstrom),
-    }
+    tables = tables_of(columns, {tomogram_name: shape}, voxel_spacing_angstrom)
     return write_star(path, tables, comment=VERSION_5, overwrite=overwrite)
 
 
@@ -107,11 +103,7 @@ def write_relion4_particles(
         **text_columns(COORDINATE, poses.positions_angstrom[:, ::-1] / voxel_spacing_angstrom),
         **common_columns(poses, scores),
     }
-    tables = {
-        "optics": optics_table(voxel_spacing_angstrom),
-        "particles": StarTable(columns),
-        "tomograms": size_table({tomogram_name: shape}, voxel_spacing_angstrom),
-    }
+    tables = tables_of(columns, {tomogram_name: shape}, voxel_spacing_angstrom)
     return write_star(path, tables, comment=VERSION_4, overwrite=overwrite)
 
 
@@ -158,14 +150,17 @@ def common_columns(poses: Poses, scores: NDArray[np.float64] | None) -> dict[str
     return columns if scores is None else {**columns, **text_columns((SCORE,), scores[:, None])}
 
 
-def optics_table(pixel_angstrom: float) -> StarTable:
-    """One optics group."""
-    columns = {
+def tables_of(
+    columns: Mapping[str, tuple[str, ...]], shapes: Mapping[str, Sequence[int]], pixel_angstrom: float
+) -> dict[str, StarTable]:
+    """A file of particles: one optics group, the particles, the sizes of their tomograms."""
+    optics = {
         "rlnOpticsGroup": ("1",),
         "rlnOpticsGroupName": ("opticsGroup1",),
         PIXEL: (f"{pixel_angstrom:.6f}",),
     }
-    return StarTable(columns)
+    sizes = size_table(shapes, pixel_angstrom)
+    return {"optics": StarTable(optics), "particles": StarTable(columns), "tomograms": sizes}
 
 
 def size_table(shapes: Mapping[str, Sequence[int]], voxel_spacing_angstrom: float) -> StarTable:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ from vitreous.core.normalization import SLAB_VOXELS
 from vitreous.picking import LabelConfig, class_diameter, labels_bytes, pick_labels
 from vitreous.workflows.pick.pickers import Found, count_doubts, unturned
 from vitreous.workflows.pick.source import PickSource
+from vitreous.workflows.run_directory import RunDirectory
 
 ALL = "all"
 MOST_LABELS = 100  # classes; instance masks and raw grey values have more
@@ -34,9 +36,13 @@ class ClassSettings:
 
 @dataclass(frozen=True)
 class Content:
-    """Labels that a volume holds, in rising order and without 0; None for a probability map."""
+    """Labels that a volume holds, in rising order and without 0; None for a probability map.
+
+    `names`: what `vitreous segment` called its labels, if the volume is its output.
+    """
 
     labels: tuple[int, ...] | None
+    names: Mapping[int, str] = field(default_factory=dict)
 
 
 class LabelPicker:
@@ -61,10 +67,11 @@ class LabelPicker:
 
     def prepared(self, source: PickSource, config: ClassSettings) -> Content:
         """Which labels there are."""
-        content = content_of(source.volume.data)
+        content = replace(content_of(source.volume.data), names=segmented_names(source.volume.path))
         if content.labels is None and any(label is not None for label in config.classes):
             raise ValueError("it is a probability map and has no labels: name its class with --label NAME")
-        if content.labels is not None and None in config.classes:
+        named = config.classes.get(None)
+        if content.labels is not None and named is not None and named not in content.names.values():
             raise ValueError("its classes have numbers: name them as in --label 1=ribosome")
         if config.alone and len(wanted(config.classes, content)) > 1:
             raise ValueError("a file of copick holds one kind of particle: choose one label")
@@ -109,13 +116,15 @@ class LabelPicker:
         distance = config.picking.min_distance_angstrom
         return {
             "method": f"labels, {config.picking.clustering}",
-            "classes": ", ".join(f"{n} ({k})" if k else n for k, n in config.classes.items()) or ALL,
+            "classes": ", ".join(n or f"label {k}" for k, n in config.classes.items()) or ALL,
             "merged if closer than": "0.75 of the diameter" if distance is None else f"{distance:.0f} Å",
         }
 
 
 def named_labels(text: str) -> dict[int | None, str]:
     """Names by label from such as "1=ribosome,3"; empty for "all", None as the label of a bare name.
+
+    A label that is not named has the name "".
 
     Raises
     ------
@@ -125,7 +134,7 @@ def named_labels(text: str) -> dict[int | None, str]:
     Examples
     --------
     >>> named_labels("1=ribosome, 3"), named_labels("all"), named_labels("membrane")
-    ({1: 'ribosome', 3: 'label-3'}, {}, {None: 'membrane'})
+    ({1: 'ribosome', 3: ''}, {}, {None: 'membrane'})
     """
     if text.strip() == ALL:
         return {}
@@ -136,17 +145,21 @@ def named_labels(text: str) -> dict[int | None, str]:
         if not number or label == 0 or (label is None and ("=" in item or "," in text)) or label in found:
             remedy = "name labels as in 1=ribosome,3, or: all"
             raise InputError(f"--label {text} is not understood", remedy=remedy)
-        found[label] = name or (number if label is None else f"label-{label}")
+        found[label] = name or (number if label is None else "")
     return found
 
 
 def wanted(classes: Mapping[int | None, str], content: Content) -> Mapping[int | None, str]:
     """Which classes are picked from a volume, by label."""
-    if classes:
-        return classes
     if content.labels is None:
-        return {None: "particle"}
-    return {label: f"label-{label}" for label in content.labels}
+        return classes or {None: "particle"}
+    chosen = classes or dict.fromkeys(content.labels, "")
+    by_name = {name: label for label, name in content.names.items()}
+    found: dict[int | None, str] = {}
+    for label, name in chosen.items():
+        number = by_name[name] if label is None else label
+        found[number] = name or content.names.get(number, f"label-{number}")
+    return found
 
 
 def content_of(data: np.ndarray[Any, Any]) -> Content:
@@ -173,6 +186,20 @@ def content_of(data: np.ndarray[Any, Any]) -> Content:
         if whole and len(found) > MOST_LABELS:
             raise ValueError(f"it holds more than {MOST_LABELS} values, which are no labels of classes")
     return Content(tuple(sorted(found - {0})) if whole else None)
+
+
+def segmented_names(path: Path | None) -> dict[int, str]:
+    """What labels are called in a label volume that `vitreous segment` wrote, told by the run beside it."""
+    if path is None:
+        return {}
+    try:
+        facts = RunDirectory(path.with_suffix(".run")).read()
+    except InputError:  # there is none, or it is of no use
+        return {}
+    output = facts.get("request", {}).get("output")
+    if facts["kind"] != "segment" or output is None or Path(output).name != path.name:
+        return {}
+    return {number: str(name) for number, name in enumerate(facts.get("classes", ())) if number}
 
 
 def together(parts: Sequence[Poses], scores: np.ndarray[Any, np.dtype[np.float64]]) -> tuple[Poses, Any]:
