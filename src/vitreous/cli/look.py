@@ -116,6 +116,22 @@ def evaluate_pick(
     print_result(facts, lines, as_json=json)
 
 
+@evaluate.command("segment")
+def evaluate_segment(
+    segmentation: Annotated[Path, typer.Argument(help="Label volume, or a set of segmented subtomograms.")],
+    truth: Annotated[Path, typer.Argument(help="True labels: the same, or what simulate subtomograms made.")],
+    json: Json = False,
+) -> None:
+    """Dice and intersection over union of labels; of subtomograms their mean, and that of each structure."""
+    from vitreous.workflows.evaluate_segments import evaluate_segmented
+
+    facts = evaluate_segmented(segmentation, truth)
+    lines = [f"dice: {facts['dice']:.4g}", f"iou: {facts['iou']:.4g}"]
+    for name, scores in {**facts.get("classes", {}), **facts.get("kinds", {})}.items():
+        lines.append(f"{name}: dice {scores['dice']:.4g}, iou {scores['iou']:.4g}")
+    print_result(facts, lines, as_json=json)
+
+
 def report_command(
     run_dir: Annotated[Path, typer.Argument(help="Run directory of a finished run.")],
     picture: Annotated[Path | None, typer.Option(help="Also write the middle slices as this PNG.")] = None,

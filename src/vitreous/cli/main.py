@@ -12,7 +12,7 @@ from typing import Annotated, Any, NoReturn
 import typer
 
 import vitreous
-from vitreous.cli import denoise, dual, look, pick, reconstruct, resume, simulate, wedge
+from vitreous.cli import denoise, dual, look, pick, reconstruct, resume, segment, simulate, wedge
 from vitreous.core.errors import InputError, Interrupted, VitreousError
 
 # Writing that fails late: the outputs are checked before, but a disk can fill up while a run is on.
@@ -45,6 +45,7 @@ look.register(app)
 reconstruct.register(app)
 simulate.register(app)
 pick.register(app)
+segment.register(app)
 resume.register(app)
 
 

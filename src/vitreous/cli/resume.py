@@ -11,6 +11,7 @@ from vitreous.cli import dual
 from vitreous.cli.console import ConsoleProgress, print_result
 from vitreous.cli.denoise import Json, Quiet, show
 from vitreous.cli.pick import show_picks
+from vitreous.cli.segment import show_segmented
 from vitreous.cli.simulate import show_simulated
 
 
@@ -55,6 +56,10 @@ def resume_command(
             from vitreous.workflows.dual import resume_dual_simulation
 
             dual.show_simulated(resume_dual_simulation(run_dir, progress), as_json=json)
+        elif kind == "segment":
+            from vitreous.workflows.segment import resume_segmentation
+
+            show_segmented(resume_segmentation(run_dir, progress), as_json=json)
         else:
             from vitreous.workflows.denoise_files import resume
 

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from vitreous.core.errors import InputError
 from vitreous.io.atomic import atomic_folder, check_writable
 
 _CHUNK = 10  # subtomograms
@@ -80,6 +81,55 @@ def write_subtomogram_zarr(
         if first != shape[0]:
             raise ValueError(f"{first} subtomograms were given, not {shape[0]}")
     return target
+
+
+def open_subtomogram_zarr(path: str | Path) -> tuple[dict[str, Any], float | None]:
+    """The arrays (n, z, y, x) of a store by name, read slice by slice, and the edge of their voxels in Å.
+
+    Names are those of the groups that hold an array "0"; a store that is one array is called "densities".
+    The edge is None where the store does not say.
+
+    Raises
+    ------
+    InputError
+        If it cannot be read, holds no such array, or arrays of different sizes.
+    """
+    import zarr
+
+    file = Path(path)
+    try:
+        node = zarr.open(file, mode="r")
+        named: dict[str, Any] = {"densities": node} if isinstance(node, zarr.Array) else {}
+        spacing = None
+        for name, group in () if named else sorted(node.groups()):
+            if "0" in group:
+                named[name] = group["0"]
+                spacing = spacing or _spacing_of(dict(group.attrs))
+    except (OSError, ValueError, LookupError, TypeError, AttributeError) as fault:
+        raise InputError(
+            f"is no Zarr store that can be read ({fault})", path=file, remedy="copy it again"
+        ) from fault
+    named = {name: array for name, array in named.items() if array.ndim == 4}
+    if not named:
+        raise InputError(
+            "holds no array (subtomogram, z, y, x)", path=file, remedy="give a subtomogram store"
+        )
+    if len({array.shape for array in named.values()}) > 1:
+        raise InputError("its arrays are of different sizes", path=file, remedy="write the store again")
+    return named, spacing
+
+
+def _spacing_of(attributes: dict[str, Any]) -> float | None:
+    """The edge of a voxel in Å, if the axes are in Å and equal."""
+    try:
+        image = attributes["multiscales"][0]
+        scale = image["datasets"][0]["coordinateTransformations"][0]["scale"][1:]
+        units = {axis.get("unit") for axis in image["axes"][1:]}
+    except (LookupError, TypeError, AttributeError):
+        return None
+    edge = float(scale[0])
+    equal = units == {"angstrom"} and all(math.isclose(edge, other, rel_tol=1e-3) for other in scale)
+    return edge if equal and 0 < edge < math.inf else None
 
 
 def _metadata(name: str, spacing: float) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from vitreous.metrics.detection import (
     detection_scores,
     match_picks,
 )
+from vitreous.metrics.embedding import principal_components, separability, t_sne
 from vitreous.metrics.fidelity import correlation, inside_outside_contrast, psnr, ssim
 from vitreous.metrics.fsc import band_correlation, fourier_shell_correlation, fsc_resolution
 from vitreous.metrics.overlap import class_overlaps, dice, intersection_over_union, means_of
@@ -28,6 +29,9 @@ __all__ = [
     "intersection_over_union",
     "match_picks",
     "means_of",
+    "principal_components",
     "psnr",
+    "separability",
     "ssim",
+    "t_sne",
 ]

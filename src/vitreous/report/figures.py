@@ -191,6 +191,44 @@ def dots_svg(groups: Mapping[str, Mapping[str, Sequence[float]]], axis: str) -> 
     return _to_svg(figure, f"{axis} of every method")
 
 
+def scatter_svg(groups: Mapping[str, NDArray[Any]], label: str) -> str:
+    """Points in a plane, a colour and a mark for each group; axes have no unit.
+
+    Parameters
+    ----------
+    groups
+        Name to (n, 2) points.
+    label
+        For screen readers.
+    """
+    figure, axes = _figure(3.9, 3.4)
+    for style, (name, points) in enumerate(groups.items()):
+        x, y = np.asarray(points, np.float64).T
+        mark = "osD^v"[style % 5]
+        axes.plot(x, y, mark, ms=4, mew=0, alpha=0.7, color=_colour(style + 1), label=_plain(name))
+    axes.set(xticks=[], yticks=[])
+    _legend(axes)
+    return _to_svg(figure, label)
+
+
+def curves_svg(curves: Mapping[str, tuple[NDArray[Any], NDArray[Any]]], axis: str) -> str:
+    """Several curves against the training step.
+
+    Parameters
+    ----------
+    curves
+        Name to steps and values, (n,) each.
+    axis
+        What the values are.
+    """
+    figure, axes = _figure(5.6, 2.9)
+    for style, (name, (steps, values)) in enumerate(curves.items()):
+        _line(axes, steps, values, name, style)
+    axes.set(xlabel="step", ylabel=_plain(axis))
+    _legend(axes)
+    return _to_svg(figure, axis)
+
+
 def _figure(width: float, height: float) -> tuple[Figure, Axes]:
     from matplotlib.figure import Figure
 

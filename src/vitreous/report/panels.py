@@ -15,7 +15,10 @@ from vitreous.report.viewers import encode_stacks
 Image = NDArray[np.uint8]
 WIDTH, GAP, CAPTION = 280, 14, 22  # of a panel, in the SVG's units
 LARGEST_SIDE = 512
+ENLARGED_SIDE = 256
 LINE = 1.6  # pixels
+OUTLINE = (225, 60, 50)
+SOFT_LEVEL = 0.4
 # Colours of labels, apart from each other in hue and lightness; more labels go round again.
 PALETTE = np.array(
     [
@@ -60,6 +63,68 @@ def coloured(labels: NDArray[Any]) -> Image:
     shown = np.asarray(labels[::step, ::step], np.int64)
     colours = PALETTE[(shown - 1) % len(PALETTE)]
     return np.where(shown[..., None] > 0, colours, np.uint8(0)).astype(np.uint8)
+
+
+def outlined(plane: NDArray[Any], mask: NDArray[np.bool_], colour: tuple[int, int, int] = OUTLINE) -> Image:
+    """A slice in grey with the border of a mask in colour; small ones are enlarged, so that lines stay thin.
+
+    Parameters
+    ----------
+    plane, mask
+        (height, width).
+    colour
+        Red, green and blue.
+
+    Examples
+    --------
+    >>> picture = outlined(np.zeros((8, 8)), np.pad(np.ones((4, 4), bool), 2))
+    >>> picture.shape[2], bool((picture == OUTLINE).all(axis=2).any())
+    (3, True)
+    """
+    import scipy.ndimage as ndi
+
+    scale = max(1, ENLARGED_SIDE // max(plane.shape))
+    picture = np.kron(grey(plane), np.ones((scale, scale), np.uint8))
+    whole = np.kron(mask, np.ones((scale, scale), bool))[: picture.shape[0], : picture.shape[1]]
+    border = whole & ~ndi.binary_erosion(whole, iterations=2 if scale > 1 else 1)
+    marked = np.repeat(picture[..., None], 3, axis=2)
+    marked[border] = colour
+    return marked
+
+
+def surface(mask: NDArray[np.bool_], *, axis: int = 0, scale: int = 6) -> Image:
+    """A solid seen along an axis, lit from the upper left: grey (height, width), black where nothing is.
+
+    Parameters
+    ----------
+    mask
+        (z, y, x).
+    axis
+        The line of sight.
+    scale
+        Pixels for a voxel.
+
+    Examples
+    --------
+    >>> picture = surface(np.pad(np.ones((4, 4, 4), bool), 2))
+    >>> picture.shape, int(picture[0, 0]), bool(picture[24, 24] > 0)
+    ((48, 48), 0, True)
+    """
+    import scipy.ndimage as ndi
+
+    soft = ndi.gaussian_filter(np.moveaxis(mask, axis, 0).astype(np.float32), 0.8)
+    fine = ndi.zoom(soft, (1, scale, scale), order=1, grid_mode=True, mode="nearest")
+    inside = fine > SOFT_LEVEL
+    there = inside.any(axis=0)
+    first = inside.argmax(axis=0)
+    before = np.maximum(first - 1, 0)
+    rows, columns = np.indices(first.shape)
+    low, high = fine[before, rows, columns], fine[first, rows, columns]
+    depth = first - np.where(high > low, (high - SOFT_LEVEL) / np.maximum(high - low, 1e-6), 0)
+    depth = ndi.gaussian_filter(np.where(there, depth, depth[there].max() if there.any() else 0), scale / 3)
+    slope_y, slope_x = np.gradient(depth * scale)
+    light = (1 + slope_y + slope_x) / (np.sqrt(3.0) * np.sqrt(1 + slope_y**2 + slope_x**2))
+    return np.where(there, 60 + 195 * np.clip(light, 0, 1), 0).astype(np.uint8)
 
 
 def ringed(

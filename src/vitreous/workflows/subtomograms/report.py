@@ -5,15 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-import scipy.ndimage as ndi
 from numpy.typing import NDArray
 
 from vitreous.report import TableSection, render_tables_report
-from vitreous.report.panels import Panel, grey, panels_svg
+from vitreous.report.panels import Panel, outlined, panels_svg
 from vitreous.simulate import Subtomogram, SubtomogramSimulator, Which
 
-OUTLINE = (225, 60, 50)
-ENLARGED = 8  # pixels of a picture along a voxel, so that outlines stay thin
 MOST_STRUCTURES = 12
 
 
@@ -62,10 +59,4 @@ def _panels(simulator: SubtomogramSimulator, structure: int) -> list[Panel]:
 def _outlined(volume: NDArray[np.float32], one: Subtomogram, axis: int) -> NDArray[np.uint8]:
     """The middle slice with the border of the mask in colour."""
     middle = len(volume) // 2
-    square = np.ones((ENLARGED, ENLARGED), np.uint8)
-    picture = np.kron(grey(np.take(volume, middle, axis)), square)
-    mask = np.kron(np.take(one.mask, middle, axis), square.astype(bool))
-    border = mask & ~ndi.binary_erosion(mask, iterations=2)
-    coloured = np.repeat(picture[..., None], 3, axis=2)
-    coloured[border] = OUTLINE
-    return coloured
+    return outlined(np.take(volume, middle, axis), np.take(one.mask, middle, axis))

@@ -1,0 +1,230 @@
+"""Segment one tomogram or one set of subtomograms into its run directory."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vitreous.core import InputError, Interrupted, Progress
+from vitreous.inference import choose_device
+from vitreous.io import check_writable, file_sha256, open_volume, remove_stale, write_text_atomic
+from vitreous.report import TableSection
+from vitreous.segmentation import SegmentationModel, labels_of, load_segmentation_model
+from vitreous.workflows.run_directory import RunDirectory, check_unchanged
+from vitreous.workflows.segment.report import segmentation_report, set_sections, tomogram_sections
+from vitreous.workflows.segment.request import SegmentRequest
+from vitreous.workflows.segment.sets import LABELS, open_set, segment_set, write_set
+from vitreous.workflows.segment.tomogram import (
+    WRITTEN_SUFFIXES,
+    SlabStore,
+    open_tomogram,
+    probability_files,
+    segment_tomogram,
+    write_segmentation,
+)
+from vitreous.workflows.subtomograms.opening import is_set
+
+KIND = "segment"
+
+
+@dataclass(frozen=True, eq=False)
+class Result:
+    """What a run leaves: files, facts, doubts, what the report shows; and when it began, in seconds."""
+
+    model: SegmentationModel
+    files: Sequence[Path]
+    told: Mapping[str, Any]
+    warnings: Sequence[str]
+    sections: Sequence[TableSection]
+    begun: float
+
+
+def segment_file(request: SegmentRequest, progress: Progress) -> dict[str, Any]:
+    """Segment a tomogram or a set of subtomograms, going on where an earlier run of the same request stopped.
+
+    Returns
+    -------
+    dict
+        What `run.json` says of the finished run, with where it is.
+
+    Raises
+    ------
+    InputError
+        If input and model do not fit each other, one cannot be read, or the output exists.
+    Interrupted
+        If the user stopped; slabs of a tomogram that are done are kept.
+    """
+    if request.fit == "resize" and not is_set(request.input):
+        raise InputError(
+            "--fit resize belongs to subtomograms", path=request.input, remedy="use --fit resample"
+        )
+    model = load_segmentation_model(request.model, choose_device(request.device).device)
+    run = RunDirectory(request.run_dir)
+    work = segmented_set if is_set(request.input) else segmented_tomogram
+    return work(request, model, run, progress)
+
+
+def segmented_set(
+    request: SegmentRequest, model: SegmentationModel, run: RunDirectory, progress: Progress
+) -> dict[str, Any]:
+    """Segment a set of subtomograms; it takes minutes and begins anew when resumed."""
+    source, grid = open_set(request, model)
+    outputs = [request.output if request.output.suffix == ".zarr" else request.output / LABELS]
+    digests = claim(request, run, outputs, 5 * len(source.boxes) * grid.side**3)
+    with run.locked():
+        begun = time.monotonic()
+        facts = begin(request, run, digests)
+        try:
+            loaded, found = segment_set(request, source, grid, model, progress)
+        except Interrupted:
+            run.write({**facts, "status": "interrupted"})
+            raise Interrupted(run.path) from None
+        warnings = skipped_warnings(loaded.skipped, len(source.boxes))
+        for text in warnings:
+            progress.warn(text)
+        files = write_set(request, source, loaded, found)
+        told = {
+            "subtomograms": len(loaded),
+            "skipped": list(loaded.skipped),
+            "resampled": loaded.changed,
+            "share": float((labels_of(found, axis=1) > 0).mean()),
+        }
+        sections = set_sections(loaded, found)
+        return finish(request, run, facts, Result(model, files, told, warnings, sections, begun))
+
+
+def segmented_tomogram(
+    request: SegmentRequest, model: SegmentationModel, run: RunDirectory, progress: Progress
+) -> dict[str, Any]:
+    """Segment a tomogram."""
+    if request.output.suffix.lower() not in WRITTEN_SUFFIXES:
+        remedy = f"name the output {', '.join(WRITTEN_SUFFIXES)}"
+        raise InputError("the output is of no type that is written here", path=request.output, remedy=remedy)
+    source = open_tomogram(request, model)
+    shape = (len(model.description.classes) - 1, *source.fitted.shape)
+    outputs = [request.output, *probability_files(request, model)]
+    digests = claim(request, run, outputs, 5 * source.volume.data.size)
+    store = SlabStore(run.path / "unfinished", shape)
+    with run.locked():
+        begun = time.monotonic()
+        if request.overwrite:
+            store.clear()
+        facts = begin(request, run, digests)
+        for text in source.warnings:
+            progress.warn(text)
+        try:
+            found = segment_tomogram(source, model, store, progress)
+        except Interrupted:
+            run.write({**facts, "status": "interrupted"})
+            raise Interrupted(run.path) from None
+        files = write_segmentation(request, source, model, found)
+        labels: NDArray[Any] = open_volume(request.output, allow_damaged=True).data
+        counts = np.bincount(np.ravel(labels), minlength=len(model.description.classes))
+        shares = {n: float(c / labels.size) for n, c in zip(model.description.classes, counts, strict=True)}
+        told = {"shape": list(source.volume.shape), "resampled": source.fitted is not source.volume.data}
+        told |= {"shares": shares, "contrast_turned": source.turned}
+        sections = tomogram_sections(source, labels)
+        outcome = finish(request, run, facts, Result(model, files, told, source.warnings, sections, begun))
+        store.clear()
+    return outcome
+
+
+def begin(request: SegmentRequest, run: RunDirectory, digests: dict[str, str]) -> dict[str, Any]:
+    """Record that the run starts."""
+    return run.begin(KIND, request.to_json(), inputs_sha256=digests, command=request.command())
+
+
+def finish(
+    request: SegmentRequest, run: RunDirectory, facts: dict[str, Any], result: Result
+) -> dict[str, Any]:
+    """Write report and `run.json`; returns what a user wants to know."""
+    told, description = result.told, result.model.description
+    seconds = round(time.monotonic() - result.begun, 2)
+    facts |= {"status": "done", "classes": list(description.classes), **told}
+    facts |= {"outputs": list(map(str, result.files)), "warnings": list(result.warnings), "seconds": seconds}
+    summary = {
+        "input": str(request.input),
+        "model": str(request.model),
+        "classes": ", ".join(description.classes),
+        "voxel spacing of the model": f"{description.voxel_spacing_angstrom:.4g} Å",
+        **{name.replace("_", " "): words(value) for name, value in told.items() if name != "skipped"},
+        "time": f"{seconds:.0f} s",
+    }
+    page = segmentation_report(summary, result.sections, request.command(), result.warnings)
+    write_text_atomic(run.report, page)
+    run.write(facts)
+    kept = ("classes", "warnings", "seconds", *told)
+    places = {"output": str(request.output), "run_dir": str(run.path), "report": str(run.report)}
+    return {**places, "outputs": facts["outputs"], **{key: facts[key] for key in kept}}
+
+
+def words(value: Any) -> str:
+    """A fact for people."""
+    if isinstance(value, dict):
+        return ", ".join(f"{key} {words(item)}" for key, item in value.items())
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, list):
+        return " × ".join(map(str, value))
+    return f"{value:.2%}" if isinstance(value, float) else str(value)
+
+
+def skipped_warnings(skipped: tuple[str, ...], count: int) -> tuple[str, ...]:
+    """What was left out, in one sentence that names the first of them."""
+    if not skipped:
+        return ()
+    more = "" if len(skipped) == 1 else f" and {len(skipped) - 1} more"
+    return (f"{len(skipped)} of {count} subtomograms were skipped: {skipped[0]}{more}.",)
+
+
+def claim(request: SegmentRequest, run: RunDirectory, outputs: list[Path], size: int) -> dict[str, str]:
+    """Make sure that writing will work and is allowed; returns the inputs' digests."""
+    paths = (request.input, request.model / "model.json", request.model / "model.safetensors")
+    for output in outputs:
+        if output.resolve() == request.input.resolve() or request.input.resolve() in output.resolve().parents:
+            raise InputError("the output is in the input", path=output, remedy="choose another -o")
+    digests = {str(path): file_sha256(path) for path in paths}
+    resuming = run.unfinished(lambda facts: is_of(request, facts), digests, request.overwrite)
+    for output in outputs:
+        remove_stale(output)
+        if output.name == LABELS:
+            if output.exists() and not (request.overwrite or resuming):
+                raise InputError("output exists", path=output, remedy="add --overwrite or choose another -o")
+            check_writable(run.path / "run.json", size, True)
+        else:
+            check_writable(output, size, request.overwrite or resuming)
+    check_writable(run.path / "run.json", 0, True)
+    return digests
+
+
+def is_of(request: SegmentRequest, facts: Mapping[str, Any]) -> bool:
+    """Whether a `run.json` is of this request."""
+    return bool(facts["kind"] == KIND and facts["request"] == request.to_json())
+
+
+def resume_segmentation(run_dir: Path, progress: Progress) -> dict[str, Any]:
+    """Go on with a stopped segmentation from its folder alone.
+
+    Raises
+    ------
+    InputError
+        If it is finished, no run of this kind, or a file it reads is not what it was.
+    """
+    run = RunDirectory(run_dir.absolute())
+    facts = run.read()
+    if facts["kind"] != KIND:
+        raise InputError(f"holds a run of kind {facts['kind']}", path=run.path)
+    if facts["status"] == "done":
+        raise InputError("the run is already done", path=run.path, remedy=f"see {run.report}")
+    try:
+        request = SegmentRequest.from_json(facts["request"], run.path)
+    except (LookupError, TypeError) as error:
+        raise InputError("run.json is damaged", path=run.path, remedy="start the run again") from error
+    check_unchanged(facts.get("inputs_sha256", {}))
+    return segment_file(request, progress)
