@@ -17,12 +17,14 @@ __version__ = "0.1.0"
 if TYPE_CHECKING:
     from vitreous.core import Volume
     from vitreous.io import open_volume, write_volume
+    from vitreous.workflows.annotate import annotate
     from vitreous.workflows.denoise import denoise
     from vitreous.workflows.simulate import simulate_tomogram
     from vitreous.workflows.wedge import fill_wedge
 
 _HOMES = {
     "Volume": "vitreous.core",
+    "annotate": "vitreous.workflows.annotate",
     "denoise": "vitreous.workflows.denoise",
     "fill_wedge": "vitreous.workflows.wedge",
     "open_volume": "vitreous.io",
@@ -30,7 +32,7 @@ _HOMES = {
     "write_volume": "vitreous.io",
 }
 
-__all__ = ["Volume", "denoise", "fill_wedge", "open_volume", "simulate_tomogram", "write_volume"]
+__all__ = ["Volume", "annotate", "denoise", "fill_wedge", "open_volume", "simulate_tomogram", "write_volume"]
 
 
 def __getattr__(name: str) -> Any:

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from vitreous.cli import dual
+from vitreous.cli.annotate import show_annotated
 from vitreous.cli.console import ConsoleProgress, print_result
 from vitreous.cli.denoise import Json, Quiet, show
 from vitreous.cli.pick import show_picks
@@ -60,6 +61,10 @@ def resume_command(
             from vitreous.workflows.segment import resume_segmentation
 
             show_segmented(resume_segmentation(run_dir, progress), as_json=json)
+        elif kind == "annotate":
+            from vitreous.workflows.annotate import resume_annotation
+
+            show_annotated(resume_annotation(run_dir, progress), as_json=json)
         else:
             from vitreous.workflows.denoise_files import resume
 

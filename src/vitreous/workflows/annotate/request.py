@@ -15,7 +15,6 @@ from vitreous.core import InputError
 from vitreous.inference import parse_memory
 from vitreous.workflows.simulate.spec import ParticleSpec
 
-POLARITIES = ("auto", "dark", "bright")
 FIRST_BUDGET_SHARE = 0.3  # of a time budget, for the denoising network
 
 
@@ -31,8 +30,8 @@ class AnnotateSettings:
         Training time of both networks together, instead.
     seed, device, max_memory
         As for denoising.
-    protein
-        "dark", "bright", or "auto": read off the tomogram.
+    invert
+        Protein is bright (True) or dark (False); read off the tomogram if None.
     tilt_range_deg
         Signed lowest and highest tilt; read off the noise if None.
     defocus_um
@@ -48,7 +47,7 @@ class AnnotateSettings:
     seed: int = 0
     device: str = "auto"
     max_memory: str | None = None
-    protein: str = "auto"
+    invert: bool | None = None
     tilt_range_deg: tuple[float, float] | None = None
     defocus_um: float | None = None
     adaptation: str = "vox-uda"
@@ -58,8 +57,6 @@ class AnnotateSettings:
         """Raise InputError for numbers that make no sense."""
         if self.steps is not None and self.time_budget_seconds is not None:
             raise InputError("--steps and --time-budget exclude each other", remedy="give one of them")
-        if self.protein not in POLARITIES:
-            raise InputError(f"--protein {self.protein} is unknown", remedy=f"use {', '.join(POLARITIES)}")
         if self.tilt_range_deg is not None:
             low, high = self.tilt_range_deg
             if not -90 <= low < high <= 90:
@@ -164,7 +161,6 @@ class AnnotateRequest:
             "--time-budget": None if budget is None else f"{budget:g}s",
             "--seed": settings.seed or None,
             "--max-memory": settings.max_memory,
-            "--protein": None if settings.protein == "auto" else settings.protein,
             "--defocus": settings.defocus_um,
             "--adaptation": None if settings.adaptation == "vox-uda" else settings.adaptation,
             "--binning": settings.binning,
@@ -174,6 +170,8 @@ class AnnotateRequest:
             words += [] if value is None else [option, str(value)]
         if settings.tilt_range_deg is not None:
             words += ["--tilt-range", *(f"{limit:g}" for limit in settings.tilt_range_deg)]
+        if settings.invert is not None:
+            words += ["--invert" if settings.invert else "--no-invert"]
         return shlex.join(words)
 
 

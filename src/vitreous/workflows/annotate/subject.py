@@ -108,7 +108,7 @@ def open_subject(request: AnnotateRequest, templates: Sequence[Template]) -> Sub
     prepared = NoiseModel(NoiseModelConfig(binning=binning)).prepare(training)
     style = style_of(prepared)
     skewness = skewness_of_blocks(prepared.network_volume)
-    bright = settings.protein == "bright" or (settings.protein == "auto" and skewness > CLEAR_SKEWNESS)
+    bright = skewness > CLEAR_SKEWNESS if settings.invert is None else settings.invert
     warnings = [*volume_warnings(volume), *odd, *prepared.warnings]
     warnings += polarity_doubts(settings, skewness)
     if settings.tilt_range_deg is not None:
@@ -163,17 +163,15 @@ def diameter_of(template: Template) -> float:
 def polarity_doubts(settings: AnnotateSettings, skewness: float) -> list[str]:
     """What is to be said of the contrast."""
     if abs(skewness) <= CLEAR_SKEWNESS:
-        if settings.protein == "auto":
-            return [
-                "The grey values do not tell whether protein is dark or bright; it was taken to be dark. "
-                "If it is not, say --protein bright."
-            ]
-        return []
-    seen = "bright" if skewness > 0 else "dark"
-    if settings.protein == "auto" and seen == "bright":
+        if settings.invert is not None:
+            return []
         return [
-            "Protein seems to be bright in this tomogram and was taken so; --protein dark says otherwise."
+            "The grey values do not tell whether protein is dark or bright; it was taken to be dark. "
+            "If it is not, say --invert."
         ]
-    if settings.protein not in ("auto", seen):
-        return [f"Protein was said to be {settings.protein}, but dense matter looks {seen}."]
-    return []
+    seen = "bright" if skewness > 0 else "dark"
+    if settings.invert is None:
+        text = "Protein looks bright in this tomogram and was taken so; --no-invert says otherwise."
+        return [text] if seen == "bright" else []
+    said = "bright" if settings.invert else "dark"
+    return [] if said == seen else [f"Protein was said to be {said}, but dense matter looks {seen}."]
