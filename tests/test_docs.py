@@ -37,6 +37,8 @@ def test_options_of_the_readme_exist():
         ["simulate", "subtomograms"],
         ["reconstruct"],
         ["pick"],
+        ["adapt"],
+        ["segment"],
         *(["dual", name] for name in ("train", "simulate", "convert")),
     )
     told = "".join(runner.invoke(app, [*words, "--help"]).output for words in commands)

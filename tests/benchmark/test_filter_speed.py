@@ -15,7 +15,9 @@ def small(monkeypatch):
     monkeypatch.setattr(filter_speed, "REPEATS", 1)
 
 
-@pytest.mark.parametrize(("name", "granted"), [("nlm", 0.1), ("nad", 1e-3), ("bilateral", 2e-3)])
+@pytest.mark.parametrize(
+    ("name", "granted"), [("nlm", 0.1), ("nad", 1e-3), ("bilateral", 2e-3), ("ibf", 1e-5)]
+)
 def test_pairs_compute_the_same(name, granted, small):
     """scikit-image's exponential is approximate, ITK's a table; float32 eigenvalues differ a little."""
     pytest.importorskip(PAIRS[name].needs)
@@ -30,7 +32,7 @@ def test_pairs_compute_the_same(name, granted, small):
 
 def test_rows_need_their_packages(monkeypatch):
     monkeypatch.setattr(filter_speed, "find_spec", lambda name: None if name == "SimpleITK" else name)
-    assert [row.key["pair"] for row in filter_speed_rows()] == ["nlm", "nad"]
+    assert [row.key["pair"] for row in filter_speed_rows()] == ["nlm", "nad", "ibf", "ibf, loop"]
     record = {"pair": "nlm", "ours": 1.0, "theirs": 2.5, "ratio": 2.5, "largest_difference": None}
     (section,) = summarize([record])
     assert "SimpleITK is not installed" in section.text

@@ -335,3 +335,10 @@ def test_a_weight_decay_is_adamw():
         optimizer = loop.new_optimizer(Line().network, settings)
         assert type(optimizer) is kind
         assert optimizer.param_groups[0]["weight_decay"] == decay
+
+
+def test_rate_falls_in_three_steps():
+    """A tenth after each third; the warm-up is a line to the first step after it."""
+    settings = TrainingSettings(90, 0.5, 0, torch.device("cpu"), schedule="steps", warmup_steps=5)
+    rates = [loop.learning_rate(settings, step) for step in (0, 4, 29, 30, 59, 60, 89)]
+    assert rates == pytest.approx([0.1, 0.5, 0.5, 0.05, 0.05, 0.005, 0.005])

@@ -13,6 +13,7 @@ from vitreous.segmentation import ModelDescription, SegmentationModel, save_segm
 from vitreous.segmentation import model as model_module
 from vitreous.workflows.evaluate_segments import evaluate_segmented
 from vitreous.workflows.segment import SegmentRequest, resume_segmentation, segment_file
+from vitreous.workflows.segment import tomogram as tomogram_module
 
 DESCRIPTION = ModelDescription(architecture="darkness", width=1, voxel_spacing_angstrom=10.0, side=16)
 
@@ -31,7 +32,7 @@ class Darkness(nn.Module):
 
 @pytest.fixture(autouse=True)
 def known(monkeypatch):
-    monkeypatch.setattr(model_module, "NETWORKS", {"darkness": lambda classes, width: Darkness()})
+    monkeypatch.setattr(model_module, "NETWORKS", {"darkness": lambda description: Darkness()})
 
 
 @pytest.fixture
@@ -149,6 +150,14 @@ def test_sets_keep_their_order_and_skipped_ones_are_empty(folder, form):
     assert scores["count"] == 4
     with pytest.raises(InputError, match="exists"):
         segment_file(request(folder, "boxes", output=output, run_dir=folder / "r"), SilentProgress())
+
+
+def test_too_little_memory_is_told_before_any_work(folder, monkeypatch):
+    write_volume(folder / "t.mrc", Volume(balls((16, 16, 16))[0], 10.0))
+    monkeypatch.setattr(tomogram_module, "available_memory", lambda device: 10**8)
+    with pytest.raises(InputError, match=r"needs 0\.8 GB of memory and 0\.1 GB are free"):
+        segment_file(request(folder, "t.mrc"), SilentProgress())
+    assert not (folder / "labels.run").exists()
 
 
 def test_what_is_no_output_is_refused(folder):

@@ -201,6 +201,7 @@ def test_label_volumes_are_evaluated_and_what_does_not_fit_is_refused(simulated,
     facts = evaluate_segmented(tmp_path / "b.mrc", tmp_path / "a.mrc")
     assert facts["dice"] == 0.5
     assert facts["classes"]["1"] == {"dice": 1.0, "iou": 1.0}
+    assert facts["classes"]["any label"]["iou"] == pytest.approx(4 / 6)
     for name, data, spacing, message in (
         ("size", labels[1:], 10.0, "its size"),
         ("spacing", labels, 12.0, "voxels of 12 Å"),

@@ -11,6 +11,8 @@ import torch
 
 import vitreous
 from vitreous.benchmark import filter_speed, memory, microtubule, quick, simulate, speed
+from vitreous.benchmark.adaptation import AdaptationTable
+from vitreous.benchmark.adaptation_tables import ADAPTATION_TABLES
 from vitreous.benchmark.comparison import Comparison, Scale
 from vitreous.benchmark.denoisers import DENOISER_TABLES
 from vitreous.benchmark.runner import Record, Row, measure_rows
@@ -59,6 +61,13 @@ def comparison_kind(comparison: Comparison) -> TableKind:
     )
 
 
+def adaptation_kind(table: AdaptationTable) -> TableKind:
+    """A table of adaptation methods as a table."""
+    return TableKind(
+        table.description, lambda o: table.rows(o.scale, o.seeds, o.only, o.progress), table.summarize
+    )
+
+
 TABLES = {
     "denoise-quick": TableKind(
         "denoising methods on white, wedge-shaped and reconstructed noise",
@@ -86,6 +95,7 @@ TABLES = {
     ),
     **{name: comparison_kind(comparison) for name, comparison in DENOISER_TABLES.items()},
     "dual-t3": comparison_kind(dual_t3()),
+    **{name: adaptation_kind(table) for name, table in ADAPTATION_TABLES.items()},
 }
 
 

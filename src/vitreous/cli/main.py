@@ -12,7 +12,19 @@ from typing import Annotated, Any, NoReturn
 import typer
 
 import vitreous
-from vitreous.cli import annotate, denoise, dual, look, pick, reconstruct, resume, segment, simulate, wedge
+from vitreous.cli import (
+    adapt,
+    annotate,
+    denoise,
+    dual,
+    look,
+    pick,
+    reconstruct,
+    resume,
+    segment,
+    simulate,
+    wedge,
+)
 from vitreous.core.errors import InputError, Interrupted, VitreousError
 
 # Writing that fails late: the outputs are checked before, but a disk can fill up while a run is on.
@@ -47,6 +59,7 @@ simulate.register(app)
 pick.register(app)
 segment.register(app)
 annotate.register(app)
+adapt.register(app)
 resume.register(app)
 
 

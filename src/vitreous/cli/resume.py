@@ -9,6 +9,7 @@ import typer
 
 from vitreous.cli import dual
 from vitreous.cli.annotate import show_annotated
+from vitreous.cli.adapt import show_adapted
 from vitreous.cli.console import ConsoleProgress, print_result
 from vitreous.cli.denoise import Json, Quiet, show
 from vitreous.cli.pick import show_picks
@@ -57,6 +58,10 @@ def resume_command(
             from vitreous.workflows.dual import resume_dual_simulation
 
             dual.show_simulated(resume_dual_simulation(run_dir, progress), as_json=json)
+        elif kind == "adapt":
+            from vitreous.workflows.adapt import resume_adaptation
+
+            show_adapted(resume_adaptation(run_dir, progress), as_json=json)
         elif kind == "segment":
             from vitreous.workflows.segment import resume_segmentation
 

@@ -1,6 +1,6 @@
 """Classical denoisers of arrays and tensors."""
 
-from vitreous.filters.bilateral import bilateral
+from vitreous.filters.bilateral import bilateral, improved_bilateral, variance_removed
 from vitreous.filters.bm4d import bm4d, bm4d_package
 from vitreous.filters.deconvolution import deconvolve
 from vitreous.filters.diffusion import diffuse
@@ -14,7 +14,9 @@ __all__ = [
     "deconvolve",
     "diffuse",
     "gaussian",
+    "improved_bilateral",
     "lowpass",
     "median",
     "nlm",
+    "variance_removed",
 ]

@@ -25,6 +25,7 @@ def neighbour_mean(
     offset: Callable[[Shift], float],
     window: int = 1,
     padding: Literal["replicate", "reflect"] = "replicate",
+    guides: Sequence[Tensor] = (),
 ) -> Tensor:
     """Mean of the voxels around each voxel, those that resemble it weighing more.
 
@@ -43,7 +44,9 @@ def neighbour_mean(
     window
         Side of the window; an even one reaches one voxel further up than down.
     padding
-        How the volume goes on beyond its faces.
+        How the volume and the guides go on beyond their faces.
+    guides
+        What likeness is judged by instead of the volume, the squares of all of them summed; same shape.
 
     Returns
     -------
@@ -52,6 +55,7 @@ def neighbour_mean(
     flat = volume.reshape(-1, *volume.shape[-3:])
     low, high = radius + (window - 1) // 2, radius + window // 2
     padded = extended(flat, low, high, padding)
+    judged = [extended(g.reshape(flat.shape), low, high, padding) for g in guides] or [padded]
     total, weights = flat.clone(), torch.ones_like(flat)
     shape = flat.shape[1:]
     for shift in product(range(-radius, radius + 1), repeat=3):
@@ -61,13 +65,15 @@ def neighbour_mean(
         constant = torch.tensor(offset(shift), dtype=flat.dtype, device=flat.device)
         for start, stop in _chunks(flat, shift):
             reach = [(a - (window - 1) // 2, b + window // 2) for a, b in zip(start, stop, strict=True)]
-            difference = _cut(padded, reach, (0, 0, 0), low) - _cut(padded, reach, shift, low)
-            if window == 1:
-                weight = torch.addcmul(constant, difference, difference, value=-scale)
-            else:
-                squares = window_sums(difference.mul_(difference), window)
-                weight = torch.add(constant, squares, alpha=-scale)
-            weight.clamp_max_(0).exp_()
+            weight = constant
+            for guide in judged:
+                difference = _cut(guide, reach, (0, 0, 0), low) - _cut(guide, reach, shift, low)
+                if window == 1:
+                    weight = torch.addcmul(weight, difference, difference, value=-scale)
+                else:
+                    squares = window_sums(difference.mul_(difference), window)
+                    weight = torch.add(weight, squares, alpha=-scale)
+            weight = weight.clamp_max_(0).exp_()
             # The voxel x sees the one at x + shift, and that one sees x.
             for own, other in (((0, 0, 0), shift), (shift, back)):
                 spans = zip(start, stop, own, shape, strict=True)

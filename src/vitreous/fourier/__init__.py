@@ -1,5 +1,6 @@
 """Pure Fourier functions on tensors: grids, wedges, CTF, dose, power spectra, coloured noise."""
 
+from vitreous.fourier.amplitude import with_amplitude_of
 from vitreous.fourier.ctf import Optics, contrast_transfer
 from vitreous.fourier.dose import critical_exposure, exposure_damping
 from vitreous.fourier.grids import frequency_axes, frequency_radius, shell_means
@@ -26,4 +27,5 @@ __all__ = [
     "resample",
     "shell_means",
     "symmetrize",
+    "with_amplitude_of",
 ]

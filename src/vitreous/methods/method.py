@@ -33,7 +33,7 @@ class LearnedConfig(BaseModel):
     steps: PositiveInt | None = 900
     learning_rate: PositiveFloat = 2e-3
     betas: tuple[float, float] = (0.9, 0.999)
-    schedule: Literal["cosine", "constant"] = "cosine"
+    schedule: Literal["cosine", "constant", "steps"] = "cosine"
     batch: PositiveInt = 2
     patch_side: PositiveInt = 48
     width: PositiveInt = 16

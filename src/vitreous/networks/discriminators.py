@@ -16,12 +16,14 @@ class PatchDiscriminator(nn.Module):
         Channels of the first layer; doubled by each of the next two.
     spectral
         Whether every layer is held to a Lipschitz constant of one (spectral normalization).
+    inputs
+        Channels of what is judged, 1 for volumes.
     """
 
-    def __init__(self, *, width: int, spectral: bool = False) -> None:
+    def __init__(self, *, width: int, spectral: bool = False, inputs: int = 1) -> None:
         super().__init__()
         convolutions = [
-            nn.Conv3d(1, width, 4, stride=2, padding=1),
+            nn.Conv3d(inputs, width, 4, stride=2, padding=1),
             nn.Conv3d(width, 2 * width, 4, stride=2, padding=1),
             nn.Conv3d(2 * width, 4 * width, 4, stride=2, padding=1),
             nn.Conv3d(4 * width, 1, 3, padding=1),
@@ -33,12 +35,12 @@ class PatchDiscriminator(nn.Module):
         self.layers = nn.Sequential(*layers)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Map (batch, 1, z, y, x), sides multiples of 8, to logits (batch, 1, z / 8, y / 8, x / 8)."""
+        """Map (batch, inputs, z, y, x), sides multiples of 8, to logits (batch, 1, z / 8, y / 8, x / 8)."""
         logits: Tensor = self.layers(x)
         return logits
 
     def features(self, x: Tensor) -> list[Tensor]:
-        """What each of the strided layers makes of (batch, 1, z, y, x)."""
+        """What each of the strided layers makes of (batch, inputs, z, y, x)."""
         found = []
         for layer in list(self.layers.children())[:-1]:
             x = layer(x)

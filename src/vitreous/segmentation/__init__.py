@@ -15,11 +15,14 @@ from vitreous.segmentation.predict import (
     segment_volume,
     standardized_box,
 )
+from vitreous.segmentation.shifted_samples import ShiftedLabelled, ShiftedUnlabelled
 
 __all__ = [
     "POLARITIES",
     "ModelDescription",
     "SegmentationModel",
+    "ShiftedLabelled",
+    "ShiftedUnlabelled",
     "build_network",
     "labels_of",
     "load_segmentation_model",

@@ -12,17 +12,12 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from torch import nn
 
 from vitreous.core import InputError
-from vitreous.networks import UNet3d
+from vitreous.networks import UNet3d, VoxResNet
 from vitreous.training import load_model, save_model
 
 KIND = "segmentation"
 POLARITIES = ("dark", "bright")
 SAME_SPACING = 0.01  # relative difference that a network does not notice
-# From (classes, width) to a network whose logits are (n, classes, z, y, x).
-NETWORKS: Mapping[str, Callable[[int, int], nn.Module]] = {
-    "unet": lambda n, w: UNet3d(1, n, width=w),
-    "unet-norm": lambda n, w: UNet3d(1, n, width=w, norm=True),
-}
 
 
 class ModelDescription(BaseModel):
@@ -30,14 +25,16 @@ class ModelDescription(BaseModel):
 
     Parameters
     ----------
-    architecture, width
-        A name of NETWORKS, and its channels.
+    architecture, width, norm
+        A name of NETWORKS, its channels, and the normalization layers of a VoxResNet.
     classes
         Names of the labels 0, 1, …; the first is the background.
     voxel_spacing_angstrom
         Edge of the voxels it was trained on, in Å.
     side
         Voxels along the edge of the boxes it was trained on.
+    centred
+        Whether it was trained on boxes with the particle in the middle alone: it then knows where that is.
     protein
         Whether protein is dark or bright in what it was trained on.
     standardization
@@ -48,13 +45,22 @@ class ModelDescription(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     version: Literal[1] = 1
-    architecture: str = "unet"
-    width: int = Field(16, ge=1)
+    architecture: str = "voxresnet"
+    width: int = Field(8, ge=1)
+    norm: Literal["group", "batch", "none"] = "group"
     classes: tuple[str, ...] = Field(("background", "particle"), min_length=2)
     voxel_spacing_angstrom: float = Field(gt=0)
     side: int = Field(32, ge=8)
+    centred: bool = False
     protein: Literal["dark", "bright"] = "dark"
     standardization: Literal["each"] = "each"
+
+
+# From a description to a network whose logits are (n, classes, z, y, x).
+NETWORKS: Mapping[str, Callable[[ModelDescription], nn.Module]] = {
+    "voxresnet": lambda d: VoxResNet(len(d.classes), width=d.width, norm=d.norm),
+    "unet": lambda d: UNet3d(1, len(d.classes), width=d.width),
+}
 
 
 @dataclass(frozen=True, eq=False)
@@ -87,7 +93,7 @@ def build_network(description: ModelDescription, seed: int) -> nn.Module:
         raise InputError(f"there is no network {description.architecture}", remedy="update vitreous")
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        return NETWORKS[description.architecture](len(description.classes), description.width)
+        return NETWORKS[description.architecture](description)
 
 
 def save_segmentation_model(folder: Path, model: SegmentationModel, facts: Mapping[str, Any]) -> None:

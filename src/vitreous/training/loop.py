@@ -80,8 +80,9 @@ class ValidatedObjective(Objective, Protocol):
 class TrainingSettings:
     """How long and how fast to train.
 
-    `precision` is "float32" or "bfloat16" (autocast); `schedule` is "cosine" (after `warmup_steps`)
-    or "constant". With a `weight_decay` the optimizer is AdamW, else Adam.
+    `precision` is "float32" or "bfloat16" (autocast); `schedule` is "cosine" (after `warmup_steps`),
+    "constant", or "steps": a tenth of the rate after each third. With a `weight_decay` the optimizer is
+    AdamW, else Adam.
     """
 
     steps: int
@@ -208,10 +209,12 @@ def seconds_per_step(objective: Trainable, settings: TrainingSettings) -> float:
 
 
 def learning_rate(settings: TrainingSettings, step: int) -> float:
-    """Rate at a step (0-based): linear warm-up, then cosine to zero or constant."""
+    """Rate at a step (0-based): linear warm-up, then cosine to zero, constant or in three steps."""
     warmup = min(1.0, (step + 1) / max(1, settings.warmup_steps))
     if settings.schedule == "constant":
         return settings.learning_rate * warmup
+    if settings.schedule == "steps":
+        return settings.learning_rate * warmup * 0.1 ** (3 * step // settings.steps)
     return settings.learning_rate * warmup * 0.5 * (1 + math.cos(math.pi * step / settings.steps))
 
 

@@ -21,6 +21,7 @@ from vitreous.workflows.subtomograms.files import STORE
 from vitreous.workflows.subtomograms.opening import kinds_beside
 
 LABELS = ("labels", "masks")
+FOREGROUND = "any label"
 SEGMENTED = "segmentation.zarr"
 SAME_SPACING = 0.01
 REMEDY = "compare a segmentation with the truth of the same volume"
@@ -48,8 +49,8 @@ def evaluate_segmented(found: Path, truth: Path) -> dict[str, Any]:
     -------
     dict
         `dice` and `iou`: of volumes the mean over all labels that occur in either, and under `classes` each
-        label's; of sets the mean over subtomograms of everything but background, and under `kinds` that of
-        each structure, if the truth's table names them.
+        label's and that of all of them as one; of sets the mean over subtomograms of everything but
+        background, and under `kinds` that of each structure, if the truth's table names them.
 
     Raises
     ------
@@ -70,7 +71,12 @@ def evaluate_segmented(found: Path, truth: Path) -> dict[str, Any]:
     named = {str(label): {"dice": d, "iou": i} for label, (d, i) in scores.items()}
     # Nothing found where nothing is: the two agree.
     means = np.mean(list(scores.values()), axis=0).tolist() if scores else [1.0, 1.0]
-    return {"dice": means[0], "iou": means[1], "classes": named}
+    there = [labels > 0 for labels in arrays]
+    any_label = {
+        "dice": float(dice(there[0], there[1])),
+        "iou": float(intersection_over_union(there[0], there[1])),
+    }
+    return {"dice": means[0], "iou": means[1], "classes": {**named, FOREGROUND: any_label}}
 
 
 def compared_sets(found: LabelSet, truth: LabelSet) -> dict[str, Any]:

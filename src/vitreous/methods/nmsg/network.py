@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from vitreous.fourier.spectrum import hann_window
-from vitreous.networks import UNet3d
+from vitreous.networks import UNet3d, gradient_reversed
 
 SMALL = 0.1  # of what is drawn for a network's weights, where it is to begin near the identity
 FLOOR = 0.01  # of a periodogram in units of variance, below which its logarithm says nothing
@@ -149,19 +147,6 @@ def adversarial_loss(critic: nn.Module, real: Tensor, made: Tensor, penalty: flo
     """
     real = real.detach().requires_grad_()
     judged = critic(real)
-    reversed_made: Tensor = _Reversed.apply(made)  # type: ignore[no-untyped-call]
-    loss = F.softplus(critic(reversed_made) - judged).mean()
+    loss = F.softplus(critic(gradient_reversed(made)) - judged).mean()
     (slope,) = torch.autograd.grad(judged.sum(), real, create_graph=True)
     return loss + 0.5 * penalty * slope.square().sum((1, 2, 3, 4)).mean()
-
-
-class _Reversed(torch.autograd.Function):
-    """The identity, whose gradient has the opposite sign."""
-
-    @staticmethod
-    def forward(ctx: Any, x: Tensor) -> Tensor:
-        return x.view_as(x)
-
-    @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> Tensor:
-        return -gradients[0]

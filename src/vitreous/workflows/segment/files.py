@@ -23,11 +23,13 @@ from vitreous.workflows.segment.sets import LABELS, open_set, segment_set, write
 from vitreous.workflows.segment.tomogram import (
     WRITTEN_SUFFIXES,
     SlabStore,
+    check_memory,
     open_tomogram,
     probability_files,
     segment_tomogram,
     write_segmentation,
 )
+from vitreous.workflows.subtomograms.loading import skipped_warning
 from vitreous.workflows.subtomograms.opening import is_set
 
 KIND = "segment"
@@ -85,7 +87,7 @@ def segmented_set(
         except Interrupted:
             run.write({**facts, "status": "interrupted"})
             raise Interrupted(run.path) from None
-        warnings = skipped_warnings(loaded.skipped, len(source.boxes))
+        warnings = tuple(text for text in (skipped_warning(loaded),) if text)
         for text in warnings:
             progress.warn(text)
         files = write_set(request, source, loaded, found)
@@ -107,6 +109,7 @@ def segmented_tomogram(
         remedy = f"name the output {', '.join(WRITTEN_SUFFIXES)}"
         raise InputError("the output is of no type that is written here", path=request.output, remedy=remedy)
     source = open_tomogram(request, model)
+    memory = check_memory(source, model, request.input)
     shape = (len(model.description.classes) - 1, *source.fitted.shape)
     outputs = [request.output, *probability_files(request, model)]
     digests = claim(request, run, outputs, 5 * source.volume.data.size)
@@ -116,6 +119,7 @@ def segmented_tomogram(
         if request.overwrite:
             store.clear()
         facts = begin(request, run, digests)
+        progress.note(f"{' × '.join(map(str, source.fitted.shape))} voxels, {memory}")
         for text in source.warnings:
             progress.warn(text)
         try:
@@ -173,14 +177,6 @@ def words(value: Any) -> str:
     if isinstance(value, list):
         return " × ".join(map(str, value))
     return f"{value:.2%}" if isinstance(value, float) else str(value)
-
-
-def skipped_warnings(skipped: tuple[str, ...], count: int) -> tuple[str, ...]:
-    """What was left out, in one sentence that names the first of them."""
-    if not skipped:
-        return ()
-    more = "" if len(skipped) == 1 else f" and {len(skipped) - 1} more"
-    return (f"{len(skipped)} of {count} subtomograms were skipped: {skipped[0]}{more}.",)
 
 
 def claim(request: SegmentRequest, run: RunDirectory, outputs: list[Path], size: int) -> dict[str, str]:

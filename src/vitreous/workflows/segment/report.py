@@ -19,6 +19,10 @@ from vitreous.workflows.subtomograms import LoadedBoxes
 SHOWN_BOXES = 6
 QUANTILES = (0.25, 0.5, 0.75)
 SMOOTHED = 1.0  # voxels; single slices of raw tomograms show little but noise
+BOXES_EXPLAINED = (
+    "Slices through the middle, across the beam and along it, smoothed by a voxel; the line is the border of "
+    "what was found. Then the probability of anything but background, and the solid along the beam."
+)
 
 
 def set_sections(loaded: LoadedBoxes, found: NDArray[np.float32]) -> list[TableSection]:
@@ -26,12 +30,9 @@ def set_sections(loaded: LoadedBoxes, found: NDArray[np.float32]) -> list[TableS
     panels = []
     for n in np.unique(np.linspace(0, len(loaded) - 1, SHOWN_BOXES).astype(int)):
         panels += box_panels(f"{loaded.indices[n] + 1} {loaded.kinds[n]}".strip(), loaded.values[n], found[n])
-    text = (
-        "Slices through the middle, across the beam and along it, smoothed by a voxel; the line is the "
-        "border of what was found. Then the probability of anything but background, and the solid along the "
-        "beam."
-    )
-    return [TableSection("Subtomograms", text, figure_svg=panels_svg(panels, "segmented subtomograms"))]
+    return [
+        TableSection("Subtomograms", BOXES_EXPLAINED, figure_svg=panels_svg(panels, "segmented subtomograms"))
+    ]
 
 
 def box_panels(name: str, values: NDArray[np.float32], probabilities: NDArray[np.float32]) -> list[Panel]:

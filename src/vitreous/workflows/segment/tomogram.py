@@ -9,12 +9,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from scipy.stats import skew
 
 import vitreous
 from vitreous.core import InputError, Normalization, Progress, Volume, measure_voxels
 from vitreous.filters import gaussian
+from vitreous.inference import available_memory
+from vitreous.inference.memory import BASE_BYTES, GIGABYTE
 from vitreous.io import check_writable, faults_in_words, open_volume, volume_warnings, write_volume
 from vitreous.io.atomic import write_text_atomic
 from vitreous.io.drafts import remove
@@ -73,6 +76,11 @@ def open_tomogram(request: SegmentRequest, model: SegmentationModel) -> Tomogram
     warnings = list(volume_warnings(volume))
     if statistics.non_finite:
         warnings.append(f"{statistics.non_finite} voxels are NaN or infinite; they were taken as the mean.")
+    if model.description.centred:
+        warnings.append(
+            "The model was trained on boxes with the particle in the middle, and may find the middle of "
+            "every block instead of particles: for tomograms train with vitreous adapt --shift 12 or so."
+        )
     known = protein_beside(request.input.parent)
     bright = known == "bright" if request.invert is None else request.invert
     normalization = statistics.normalization
@@ -101,6 +109,27 @@ def check_looks_dark(
             path=path,
             remedy="add --invert if it is bright, or --no-invert if it is not (gold may look like this)",
         )
+
+
+def memory_needed(source: TomogramSource, model: SegmentationModel) -> int:
+    """Bytes that segmenting takes at most: slabs of two tiles, labels, and what was resampled.
+
+    Probabilities lie on disk.
+    """
+    z, y, x = source.fitted.shape
+    classes, side = len(model.description.classes), model.description.side
+    slabs = 3 * 4 * classes * min(z, 2 * side) * y * x
+    held = 0 if isinstance(source.fitted, np.memmap) else source.fitted.nbytes
+    return int(BASE_BYTES + slabs + held + source.volume.data.size)
+
+
+def check_memory(source: TomogramSource, model: SegmentationModel, path: Path) -> str:
+    """How much memory it takes, in words; raises InputError if there is not enough."""
+    needed, free = memory_needed(source, model), available_memory(torch.device("cpu"))
+    if needed > free:
+        text = f"needs {needed / GIGABYTE:.1f} GB of memory and {free / GIGABYTE:.1f} GB are free"
+        raise InputError(text, path=path, remedy="crop or bin it, or use a larger machine")
+    return f"up to {needed / GIGABYTE:.1f} GB of memory"
 
 
 @dataclass(frozen=True)

@@ -202,6 +202,15 @@ def check_memory(source: BoxSource, grid: Grid, *, masks: bool) -> None:
         )
 
 
+def skipped_warning(loaded: LoadedBoxes) -> str:
+    """What was left out, in one sentence that names the first of them; "" if nothing was."""
+    if not loaded.skipped:
+        return ""
+    count, total = len(loaded.skipped), len(loaded.skipped) + len(loaded)
+    more = "" if count == 1 else f" (and {count - 1} more)"
+    return f"{count} of {total} subtomograms were skipped: {loaded.skipped[0]}{more}."
+
+
 def centre_contrast(values: NDArray[np.float32]) -> float:
     """How much darker than its surroundings the middle of boxes is, in standard errors; negative: brighter.
 
