@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from vitreous.io import open_volume, write_volume
     from vitreous.workflows.annotate import annotate
     from vitreous.workflows.denoise import denoise
+    from vitreous.workflows.inspect import inspect_tomogram
     from vitreous.workflows.simulate import simulate_tomogram
     from vitreous.workflows.wedge import fill_wedge
 
@@ -27,12 +28,22 @@ _HOMES = {
     "annotate": "vitreous.workflows.annotate",
     "denoise": "vitreous.workflows.denoise",
     "fill_wedge": "vitreous.workflows.wedge",
+    "inspect_tomogram": "vitreous.workflows.inspect",
     "open_volume": "vitreous.io",
     "simulate_tomogram": "vitreous.workflows.simulate",
     "write_volume": "vitreous.io",
 }
 
-__all__ = ["Volume", "annotate", "denoise", "fill_wedge", "open_volume", "simulate_tomogram", "write_volume"]
+__all__ = [
+    "Volume",
+    "annotate",
+    "denoise",
+    "fill_wedge",
+    "inspect_tomogram",
+    "open_volume",
+    "simulate_tomogram",
+    "write_volume",
+]
 
 
 def __getattr__(name: str) -> Any:

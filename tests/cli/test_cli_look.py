@@ -64,6 +64,19 @@ def test_inspect(run, tomogram):
     assert out.count("size_zyx") == 2
 
 
+def test_inspect_writes_a_report_once(run, tomogram, tmp_path):
+    words = ("inspect", tomogram, "-o", tmp_path / "out", "-q")
+    code, out, _ = run(*words)
+    assert code == 0
+    assert "report.html" in out
+    page = (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
+    assert "Missing wedge" in page
+    assert strict((tmp_path / "out" / "inspect.json").read_text())["size_zyx"] == [12, 20, 17]
+    assert run(*words)[0] == 2
+    assert run(*words, "--overwrite")[0] == 0
+    assert run("inspect", tomogram, "-o", tomogram)[0] == 2
+
+
 def strict(text):
     """JSON without NaN and Infinity, which are no JSON."""
 

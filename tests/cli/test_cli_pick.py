@@ -149,7 +149,9 @@ def test_bad_tomograms_are_refused_in_one_line(run, tmp_path, name, words):
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        (["--method", "labels"], "unknown"),
+        (["--method", "best"], "unknown"),
+        (["--method", "labels"], "neither labels nor probabilities"),
+        (["--label", "1=a"], "--method labels"),
         (["--diameter", "0"], "--diameter"),
         (["--diameter", "20"], "too small for voxels"),
         (["--min-distance", "inf"], "--min-distance"),
@@ -300,3 +302,123 @@ snr = 10.0
     assert all(one["truth"] == 2 for one in found)
     assert len({(one["hits"], one["picks"]) for one in found}) == 1
     assert found[0]["recall"] >= 0.5
+
+
+@pytest.fixture
+def labelled(tmp_path):
+    """A label volume with two classes, and its truth."""
+    grid = np.stack(np.meshgrid(*[np.arange(n) * SPACING for n in SHAPE], indexing="ij"), -1)
+    volume = np.zeros(SHAPE, np.int8)
+    for label, centre in zip((1, 1, 3), CENTRES, strict=True):
+        volume[np.linalg.norm(grid - centre, axis=-1) < (100 if label == 3 else 145)] = label
+    poses = Poses(np.tile(np.eye(3), (3, 1, 1)), CENTRES, ("ball", "ball", "bead"))
+    write_pose_table(tmp_path / "truth.csv", poses)
+    return vitreous.write_volume(tmp_path / "labels.mrc", vitreous.Volume(volume, SPACING), dtype=np.int8)
+
+
+def test_labels_are_picked_class_by_class(run, labelled, tmp_path):
+    output = tmp_path / "picks.star"
+    options = ("--method", "labels", "--label", "1=ball,3=bead,7=actin")
+    code, out, err = run("pick", labelled, "-o", output, "--json", *options)
+    assert code == 0, err
+    assert json.loads(out)["classes"] == {"ball": 2, "bead": 1}
+    assert "No voxel is of class actin (label 7)" in err
+    page = (tmp_path / "picks.run" / "report.html").read_text(encoding="utf-8")
+    assert "colours of classes" in page
+    assert "picks of bead" in page
+    particles = read_relion_particles(output)
+    assert sorted(particles.poses["labels"].names) == ["ball", "ball", "bead"]
+    assert set(read_star(output)["particles"].text("rlnClassNumber")) == {"1", "2"}
+    code, out, _ = run("evaluate", "pick", output, tmp_path / "truth.csv", "--distance", "20", "--json")
+    scores = json.loads(out)
+    assert scores["f1"] == 1
+    assert {name: one["f1"] for name, one in scores["classes"].items()} == {"ball": 1, "bead": 1}
+    assert run("report", tmp_path / "picks.run")[0] == 0
+    assert "bead: precision 1" in run("evaluate", "pick", output, tmp_path / "truth.csv")[1]
+
+
+def test_all_labels_and_probability_maps(run, labelled, tmp_path):
+    def picked(volume, *options):
+        words = ("pick", volume, "-o", tmp_path / "a.star", "--method", "labels", "--overwrite", "--json")
+        code, out, err = run(*words, *options)
+        assert code == 0, err
+        return json.loads(out)["classes"], err
+
+    assert picked(labelled)[0] == {"label-1": 2, "label-3": 1}
+    values = np.asarray(vitreous.open_volume(labelled).data)
+    soft = vitreous.Volume((0.1 + 0.8 * (values == 1)).astype(np.float32), SPACING)
+    vitreous.write_volume(tmp_path / "soft.mrc", soft)
+    assert picked(tmp_path / "soft.mrc", "--label", "ball")[0] == {"ball": 2}
+    nothing = vitreous.Volume(np.zeros(SHAPE, np.int8), SPACING)
+    vitreous.write_volume(tmp_path / "nothing.mrc", nothing, dtype=np.int8)
+    counts, warned = picked(tmp_path / "nothing.mrc")
+    assert counts == {}
+    assert "the file of picks is empty" in warned
+
+
+def test_names_of_a_segmentation_are_found_beside_it(run, labelled, tmp_path):
+    facts = {
+        "kind": "segment",
+        "status": "done",
+        "request": {"output": str(labelled)},
+        "classes": ["background", "ball", "membrane", "bead"],
+    }
+    (tmp_path / "labels.run").mkdir()
+    (tmp_path / "labels.run" / "run.json").write_text(json.dumps({"schema": 1, **facts}))
+    words = ("pick", labelled, "-o", tmp_path / "a.star", "--method", "labels", "--json", "--overwrite")
+    assert json.loads(run(*words)[1])["classes"] == {"ball": 2, "bead": 1}
+    assert json.loads(run(*words, "--label", "bead")[1])["classes"] == {"bead": 1}
+    assert json.loads(run(*words, "--label", "3,1=other")[1])["classes"] == {"bead": 1, "other": 2}
+    assert "its classes have numbers" in run(*words, "--label", "actin")[2]
+
+
+@pytest.mark.parametrize(
+    ("file", "label", "words"),
+    [
+        ("labels.mrc", "ball", "its classes have numbers"),
+        ("labels.mrc", "0", "not understood"),
+        ("labels.mrc", "1,1=a", "not understood"),
+        ("soft.mrc", "1=ball", "probability map"),
+        ("instances.mrc", "all", "more than 100"),
+    ],
+)
+def test_labels_that_are_not_there_are_refused(run, labelled, tmp_path, file, label, words):
+    instances = np.arange(np.prod(SHAPE)).reshape(SHAPE) % 300
+    for name, values in (("soft.mrc", 0.5 * (instances > 9)), ("instances.mrc", instances)):
+        vitreous.write_volume(tmp_path / name, vitreous.Volume(values.astype(np.float32), SPACING))
+    refusal = check_refused(
+        run,
+        tmp_path,
+        "pick",
+        tmp_path / file,
+        "-o",
+        tmp_path / "o.star",
+        "--method",
+        "labels",
+        "--label",
+        label,
+    )
+    assert words in refusal
+
+
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [("a.tbl", ()), ("a.json", ()), ("a.csv", ()), ("a.star", ("--format", "relion4"))],
+)
+def test_every_format_is_written_evaluated_and_reported(run, seen, tmp_path, name, options):
+    output = tmp_path / name
+    code, _, err = run("pick", seen, "-o", output, "-q", *options)
+    assert code == 0, err
+    code, out, err = run("evaluate", "pick", output, tmp_path / "truth.csv", "--json")
+    assert code == 0, err
+    assert json.loads(out)["f1"] == 1
+    assert run("report", tmp_path / "a.run")[0] == 0
+
+
+def test_copick_takes_one_kind_and_says_so_before_the_work(run, labelled, tmp_path):
+    words = ("pick", labelled, "-o", tmp_path / "a.json", "--method", "labels")
+    assert "one kind" in check_refused(run, tmp_path, *words)
+    assert run(*words, "--label", "3=bead", "-q")[0] == 0
+    assert json.loads((tmp_path / "a.json").read_text())["pickable_object_name"] == "bead"
+    words = ("pick", labelled, "-o", tmp_path / "b.tbl", "--format", "copick")
+    assert "format copick" in check_refused(run, tmp_path, *words)

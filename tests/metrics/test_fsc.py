@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from vitreous.metrics import band_correlation, fourier_shell_correlation, fsc_resolution
+from vitreous.metrics import band_correlation, fourier_shell_correlation, fsc_resolution, masked_fsc
+from vitreous.metrics.fsc import randomized_phases
 
 
 def noise(shape, seed):
@@ -116,3 +117,35 @@ def test_the_correlation_of_a_band_is_that_of_its_frequencies(least):
     A, B = (np.fft.fftn(v)[keep] for v in (a, b))
     expected = (A * B.conj()).sum().real / np.sqrt((np.abs(A) ** 2).sum() * (np.abs(B) ** 2).sum())
     assert band_correlation(a, b, (0.1, 0.4), region[..., :8]) == pytest.approx(expected, abs=1e-6)
+
+
+def soft_ball(side, radius):
+    axis = np.arange(side) - side // 2
+    distance = np.sqrt(axis[:, None, None] ** 2 + axis[:, None] ** 2 + axis**2)
+    return 0.5 * (1 + np.cos(np.pi * np.clip((distance - radius) / 3, 0, 1)))
+
+
+def test_random_phases_keep_the_power_and_what_is_coarse():
+    volume = noise((24, 24, 24), 0).astype(np.float32)
+    changed = randomized_phases(volume, 0.2, np.random.default_rng(1))
+    frequency, curve = fourier_shell_correlation(volume, changed)
+    assert curve[frequency < 0.15].min() > 0.999
+    assert np.abs(curve[frequency > 0.25]).max() < 0.2
+    assert changed.std() == pytest.approx(volume.std(), rel=0.02)
+
+
+def test_the_correction_takes_away_what_a_tight_mask_adds():
+    """Two noise volumes share nothing; a mask on low-passed ones makes them look alike."""
+    shared = noise((32, 32, 32), 5)
+    transform = np.fft.rfftn(shared)
+    radius = np.sqrt(
+        sum(g**2 for g in np.meshgrid(*[np.fft.fftfreq(32)] * 2, np.fft.rfftfreq(32), indexing="ij"))
+    )
+    shared = np.fft.irfftn(transform * (radius < 0.12), s=(32,) * 3, axes=(0, 1, 2))
+    shared *= 3 / shared.std()
+    halves = [shared + noise((32, 32, 32), seed) + 4 for seed in (1, 2)]  # a constant, so that the mask shows
+    found = masked_fsc(*halves, soft_ball(32, 8))
+    beyond = found.frequency > 0.3
+    assert abs(found.corrected[beyond].mean()) < 0.15
+    assert found.corrected[found.frequency < 0.09].min() > 0.8
+    assert found.frequency[0] < found.randomized_beyond < 0.3

@@ -16,8 +16,7 @@ from vitreous.benchmark.averaging import (
 )
 from vitreous.core import Poses, Volume
 from vitreous.io import open_volume, write_volume
-from vitreous.io.pose_table import read_pose_table, write_pose_table
-from vitreous.io.relion import read_relion_particles, write_relion5_particles
+from vitreous.io.particles import read_particles, write_particles
 from vitreous.simulate import (
     Contents,
     Detector,
@@ -34,6 +33,13 @@ SPACING = 10.0
 SHAPE = (60, 148, 156)  # different, so that exchanged axes cannot go unnoticed
 
 PARTICLES = 24
+FILES = {
+    "poses.csv": "poses",
+    "particles.star": "relion5",
+    "pixels.star": "relion4",
+    "particles.tbl": "dynamo",
+    "picks.json": "copick",
+}
 
 
 @pytest.fixture(scope="module")
@@ -56,14 +62,15 @@ def folder(template, tmp_path_factory):
     tomogram = weighted_back_projection(series.images, series.tilt_angles_deg, SHAPE[0])
     folder = tmp_path_factory.mktemp("tomogram")
     write_volume(folder / "tomogram.mrc", Volume(-tomogram, SPACING))
-    write_pose_table(folder / "poses.csv", model.poses)
-    write_relion5_particles(
-        folder / "particles.star",
-        model.poses,
-        tomogram_name="one",
-        shape=SHAPE,
-        voxel_spacing_angstrom=SPACING,
-    )
+    for file, kind in FILES.items():
+        write_particles(
+            folder / file,
+            model.poses,
+            tomogram_name="1",
+            shape=SHAPE,
+            voxel_spacing_angstrom=SPACING,
+            kind=kind,
+        )
     return folder
 
 
@@ -73,13 +80,11 @@ def tomogram(folder):
 
 
 def poses_of(folder, file):
-    if file == "poses.csv":
-        return read_pose_table(folder / file)
-    sizes = {"one": tuple(SPACING * n for n in SHAPE)}
-    return read_relion_particles(folder / file, sizes_angstrom=sizes).poses["one"]
+    (poses,) = read_particles(folder / file).poses.values()
+    return poses
 
 
-@pytest.mark.parametrize("file", ["poses.csv", "particles.star"])
+@pytest.mark.parametrize("file", FILES)
 def test_written_poses_give_the_structure_back(folder, tomogram, template, file):
     poses = poses_of(folder, file)
     assert len(poses) == PARTICLES

@@ -10,7 +10,16 @@ from pathlib import Path
 import torch
 
 import vitreous
-from vitreous.benchmark import filter_speed, memory, microtubule, quick, simulate, speed
+from vitreous.benchmark import (
+    filter_speed,
+    memory,
+    microtubule,
+    quick,
+    simulate,
+    speed,
+    subtomogram_averaging,
+    transfer,
+)
 from vitreous.benchmark.adaptation import AdaptationTable
 from vitreous.benchmark.adaptation_tables import ADAPTATION_TABLES
 from vitreous.benchmark.comparison import Comparison, Scale
@@ -88,6 +97,11 @@ TABLES = {
         lambda o: simulate.simulate_rows(o.only, o.progress),
         simulate.summarize,
     ),
+    "averaging": TableKind(
+        "alignment error, resolution and speed of subtomogram averaging; real ribosomes with --data",
+        lambda o: subtomogram_averaging.averaging_rows(o.seeds, o.only, o.data, o.progress),
+        subtomogram_averaging.summarize,
+    ),
     "microtubule": TableKind(
         "a real tomogram crop with known tubulin positions (needs --data)",
         lambda o: microtubule.microtubule_rows(o.data, o.seeds, o.progress),
@@ -95,6 +109,11 @@ TABLES = {
     ),
     **{name: comparison_kind(comparison) for name, comparison in DENOISER_TABLES.items()},
     "dual-t3": comparison_kind(dual_t3()),
+    "dual-transfer": TableKind(
+        "DUAL §§ 2.3, 2.4: segmentation of another microscope by networks trained on simulations",
+        lambda o: transfer.transfer_rows(o.scale, o.seeds, o.only, o.progress),
+        transfer.summarize,
+    ),
     **{name: adaptation_kind(table) for name, table in ADAPTATION_TABLES.items()},
 }
 

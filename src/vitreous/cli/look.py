@@ -39,14 +39,22 @@ def register(app: typer.Typer) -> None:
 
 def inspect_command(
     files: Annotated[list[Path], typer.Argument(help="Tomograms.")],
+    output: Annotated[
+        Path | None, typer.Option("-o", "--output", help="Folder for report.html and inspect.json.")
+    ] = None,
     voxel_size: VoxelSize = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an existing report.")] = False,
+    quiet: Quiet = False,
     json: Json = False,
 ) -> None:
-    """Say what a tomogram is: header, statistics, noise estimate."""
-    from vitreous.workflows.inspect import inspect_file
+    """Say what a tomogram is: contrast, tilt range, noise, specimen, gold, and what is doubtful."""
+    progress = ConsoleProgress(quiet=quiet)
+    from vitreous.workflows.inspect import inspect_files
 
-    found = [inspect_file(f, voxel_size) for f in files]
+    with progress.active():
+        found = inspect_files(files, voxel_size, folder=output, overwrite=overwrite, progress=progress)
     lines = [f"{key}: {value}" for facts in found for key, value in facts.items()]
+    lines += [] if output is None else [f"report: {output / 'report.html'}"]
     print_result(found[0] if len(found) == 1 else {"files": found}, lines, as_json=json)
 
 
@@ -84,7 +92,10 @@ def evaluate_fsc(
 
 @evaluate.command("pick")
 def evaluate_pick(
-    picks: Annotated[Path, typer.Argument(help="Picks: a STAR file of RELION, or a table of poses.")],
+    picks: Annotated[
+        Path,
+        typer.Argument(help="Picks: .star (RELION), .tbl (Dynamo), .json (copick), or a table of poses."),
+    ],
     truth: Annotated[
         Path, typer.Argument(help="True positions: the same, or a folder that simulate or SHREC 2021 made.")
     ],
@@ -98,6 +109,7 @@ def evaluate_pick(
     tomograms: Annotated[
         Path | None, typer.Option(help="A tomograms.star, for RELION 5 files it does not lie beside.")
     ] = None,
+    voxel_size: VoxelSize = None,
     json: Json = False,
 ) -> None:
     """Precision, recall and F1 of picks, and average precision if they have scores."""
@@ -110,9 +122,12 @@ def evaluate_pick(
         matching=matching,
         structure=structure,
         tomograms=tomograms,
+        voxel_size_angstrom=voxel_size,
     )
-    shown = {key.replace("_", " "): value for key, value in facts.items()}
+    shown = {key.replace("_", " "): value for key, value in facts.items() if key != "classes"}
     lines = [f"{key}: {v:.4g}" if isinstance(v, float) else f"{key}: {v}" for key, v in shown.items()]
+    for name, one in facts.get("classes", {}).items():
+        lines.append(f"{name}: " + ", ".join(f"{k} {one[k]:.4g}" for k in ("precision", "recall", "f1")))
     print_result(facts, lines, as_json=json)
 
 
@@ -140,7 +155,7 @@ def report_command(
     from vitreous.workflows.run_directory import RunDirectory
 
     kind = RunDirectory(run_dir.absolute()).read()["kind"]
-    if kind in ("simulate", "pick", "annotate") and picture is not None:
+    if kind in ("simulate", "pick", "average", "annotate") and picture is not None:
         raise InputError("--picture belongs to a denoised tomogram", remedy="leave it out")
     if kind == "simulate":
         from vitreous.workflows.simulate import rerender_simulation
@@ -150,6 +165,10 @@ def report_command(
         from vitreous.workflows.annotate import rerender_annotation
 
         path = rerender_annotation(run_dir)
+    elif kind == "average":
+        from vitreous.workflows.average import rerender_average
+
+        path = rerender_average(run_dir)
     elif kind == "pick":
         from vitreous.workflows.pick import rerender_picks
 

@@ -15,6 +15,7 @@ import vitreous
 from vitreous.cli import (
     adapt,
     annotate,
+    average,
     denoise,
     dual,
     look,
@@ -60,6 +61,7 @@ pick.register(app)
 segment.register(app)
 annotate.register(app)
 adapt.register(app)
+average.register(app)
 resume.register(app)
 
 

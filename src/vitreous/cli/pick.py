@@ -19,20 +19,58 @@ def register(app: typer.Typer) -> None:
 
 
 def pick_command(
-    file: Annotated[Path, typer.Argument(help="Tomogram: MRC or OME-Zarr.")],
-    output: Annotated[Path, typer.Option("-o", "--output", help="STAR file of RELION 5 to write.")],
-    method: Annotated[str, typer.Option(help="dog (difference of Gaussians).")] = "dog",
+    file: Annotated[Path, typer.Argument(help="Tomogram, label volume or probability map: MRC or OME-Zarr.")],
+    output: Annotated[
+        Path,
+        typer.Option(
+            "-o", "--output", help="File to write: .star (RELION), .tbl (Dynamo), .json (copick) or .csv."
+        ),
+    ],
+    method: Annotated[str, typer.Option(help="dog (difference of Gaussians), labels or template.")] = "dog",
     diameter: Annotated[
-        float | None, typer.Option(help="Diameter of the particles in Å; 290.", metavar="A")
+        float | None,
+        typer.Option(help="Diameter of the particles in Å; 290, or what labels show.", metavar="A"),
     ] = None,
     min_distance: Annotated[
         float | None,
-        typer.Option(help="Merge picks closer than this, in Å; 0.83 of the diameter.", metavar="A"),
+        typer.Option(help="Merge picks closer than this, in Å; about 0.8 of the diameter.", metavar="A"),
     ] = None,
-    count: Annotated[int, typer.Option(help="Keep the best ones.", min=1)] = 500,
+    label: Annotated[
+        str, typer.Option(help="Classes of a label volume, such as 1=ribosome,3; or all.", metavar="K")
+    ] = "all",
+    file_format: Annotated[
+        str | None, typer.Option("--format", help="relion5, relion4, dynamo, copick or poses; by the suffix.")
+    ] = None,
+    template: Annotated[
+        str | None, typer.Option(help="What is matched: phantom:NAME, pdb:ID, an atomic model or a map.")
+    ] = None,
+    angular_step: Annotated[
+        float | None, typer.Option(help="Between orientations of the template, in degrees.", metavar="DEG")
+    ] = None,
+    low_pass: Annotated[
+        float | None,
+        typer.Option(help="Finest detail of the template that is compared, in Å; 60.", metavar="A"),
+    ] = None,
+    symmetry: Annotated[
+        str, typer.Option(help="Point group of the template: C1, C2 …, D2 …, T, O or I.")
+    ] = "C1",
+    tilt_range: Annotated[
+        tuple[float, float] | None,
+        typer.Option(
+            help="template: lowest and highest tilt; else read off the tomogram.", metavar="MIN MAX"
+        ),
+    ] = None,
+    count: Annotated[
+        int | None, typer.Option(help="Keep the best ones (of each class); 500, or 10000 of labels.", min=1)
+    ] = None,
     threshold: Annotated[
-        float, typer.Option(help="Lowest score, in multiples of the noise of the score map.", min=0)
-    ] = 4.0,
+        float | None,
+        typer.Option(
+            help="Lowest score: 4 times the noise of the score map, 0.3 of a label's confidence, or what "
+            "the size of a template search asks for.",
+            min=0,
+        ),
+    ] = None,
     mask: Annotated[Path | None, typer.Option(help="Specimen mask: pick only where it is above 0.5.")] = None,
     invert: Annotated[
         bool, typer.Option("--invert", help="Particles are bright; otherwise dark, as in raw tomograms.")
@@ -46,20 +84,42 @@ def pick_command(
     quiet: Quiet = False,
     json: Json = False,
 ) -> None:
-    """Pick particles of one size: positions with scores as a STAR file, and a report that shows them."""
+    """Pick particles of one size: positions with scores for RELION, Dynamo or copick, and a report."""
     if voxel_size is not None and not 0 < voxel_size < math.inf:
         raise InputError("--voxel-size must be a positive number of Å")
     progress = ConsoleProgress(quiet=quiet)
 
     from vitreous.workflows.pick import PickRequest, PickSettings, pick_file
 
-    settings = PickSettings(method, diameter, min_distance, count, threshold, invert, max_memory)
+    settings = PickSettings(
+        method,
+        diameter,
+        min_distance,
+        count,
+        threshold,
+        invert,
+        max_memory,
+        label,
+        full_structure(template),
+        angular_step,
+        low_pass,
+        symmetry,
+        tilt_range,
+        file_format,
+    )
     folder = run_dir or output.with_suffix(".run")
     request = PickRequest(
         file.absolute(), output.absolute(), folder.absolute(), settings, absolute(mask), voxel_size, overwrite
     )
     with progress.active():
         show_picks(pick_file(request, progress), as_json=json)
+
+
+def full_structure(structure: str | None) -> str | None:
+    """A structure by name as it is, by file with its whole path."""
+    if structure is None or structure.startswith(("phantom:", "pdb:")):
+        return structure
+    return str(Path(structure).absolute())
 
 
 def show_picks(facts: dict[str, Any], *, as_json: bool) -> None:

@@ -10,6 +10,7 @@ import typer
 from vitreous.cli import dual
 from vitreous.cli.annotate import show_annotated
 from vitreous.cli.adapt import show_adapted
+from vitreous.cli.average import show_average
 from vitreous.cli.console import ConsoleProgress, print_result
 from vitreous.cli.denoise import Json, Quiet, show
 from vitreous.cli.pick import show_picks
@@ -46,6 +47,10 @@ def resume_command(
             from vitreous.workflows.pick import resume_picking
 
             show_picks(resume_picking(run_dir, progress), as_json=json)
+        elif kind == "average":
+            from vitreous.workflows.average import resume_averaging
+
+            show_average(resume_averaging(run_dir, progress), as_json=json)
         elif kind == "wedge":
             from vitreous.workflows.wedge import resume_filling
 

@@ -1,4 +1,4 @@
-"""Particles in RELION's STAR files: version 5 written, versions 4 and 5 read."""
+"""Particles in RELION's STAR files of versions 4 and 5, read."""
 
 from __future__ import annotations
 
@@ -11,21 +11,20 @@ from numpy.typing import NDArray
 
 from vitreous.core.errors import InputError
 from vitreous.core.poses import Poses
-from vitreous.io.euler import from_zyz, to_zyz
-from vitreous.io.star import StarTable, read_star, write_star
+from vitreous.io.euler import from_zyz
+from vitreous.io.star import StarTable, read_star
 
 Size = tuple[float, float, float]
 
 NAME, INSTANCE = "vitreousStructureName", "vitreousInstance"
 SCORE = "rlnAutopickFigureOfMerit"
-_CENTERED = tuple(f"rlnCenteredCoordinate{axis}Angst" for axis in "XYZ")
-_COORDINATE = tuple(f"rlnCoordinate{axis}" for axis in "XYZ")
-_ORIGIN = tuple(f"rlnOrigin{axis}Angst" for axis in "XYZ")
-_ANGLES = ("rlnAngleRot", "rlnAngleTilt", "rlnAnglePsi")
-_SUBTOMOGRAM_ANGLES = ("rlnTomoSubtomogramRot", "rlnTomoSubtomogramTilt", "rlnTomoSubtomogramPsi")
-_PIXEL = "rlnTomoTiltSeriesPixelSize"
-_SIDES = tuple(f"rlnTomoSize{axis}" for axis in "ZYX")
-_VERSION = "version 50001"
+CENTERED = tuple(f"rlnCenteredCoordinate{axis}Angst" for axis in "XYZ")
+COORDINATE = tuple(f"rlnCoordinate{axis}" for axis in "XYZ")
+ORIGIN = tuple(f"rlnOrigin{axis}Angst" for axis in "XYZ")
+ANGLES = ("rlnAngleRot", "rlnAngleTilt", "rlnAnglePsi")
+SUBTOMOGRAM_ANGLES = ("rlnTomoSubtomogramRot", "rlnTomoSubtomogramTilt", "rlnTomoSubtomogramPsi")
+PIXEL = "rlnTomoTiltSeriesPixelSize"
+SIDES = tuple(f"rlnTomoSize{axis}" for axis in "ZYX")
 _FILLED = 0.5  # share of the tomogram that coordinates in its own pixels are expected to span
 
 
@@ -54,103 +53,6 @@ class RelionParticles:
     scores: Mapping[str, NDArray[np.float64]] = field(default_factory=dict)
 
 
-def write_relion5_particles(
-    path: str | Path,
-    poses: Poses,
-    *,
-    tomogram_name: str,
-    shape: Sequence[int],
-    voxel_spacing_angstrom: float,
-    scores: NDArray[np.float64] | None = None,
-    overwrite: bool = False,
-) -> Path:
-    """Write the particles of one tomogram for RELION 5.
-
-    Coordinates are in Å from the tomogram's centre, (index - side / 2) × spacing; angles are rot, tilt
-    and psi of `from_zyz`. `rlnClassNumber` counts the structure names in the order of their first
-    particle. Names and instance labels have columns of our own, which RELION leaves alone, as it does a table
-    of the tomogram's size, from which `read_relion_particles` knows where the centre is.
-
-    Parameters
-    ----------
-    path
-        The output.
-    poses
-        What to write.
-    tomogram_name
-        `rlnTomoName`, by which RELION finds the tilt series.
-    shape
-        (z, y, x) of the tomogram; in RELION `rlnTomoSizeX/Y/Z`, if its voxels are those of the tilt series.
-    voxel_spacing_angstrom
-        In Å; written as the pixel size of the tilt series.
-    scores
-        (n,), of picks; written as `rlnAutopickFigureOfMerit`.
-    overwrite
-        Replace an existing file.
-
-    Raises
-    ------
-    InputError
-        If the file exists or cannot be written.
-    """
-    size = np.asarray(shape, np.float64) * voxel_spacing_angstrom
-    count = len(poses)
-    kinds = {name: str(number) for number, name in enumerate(dict.fromkeys(poses.names), 1)}
-    columns = {
-        "rlnTomoName": (tomogram_name,) * count,
-        "rlnTomoParticleName": tuple(f"{tomogram_name}/{number}" for number in range(1, count + 1)),
-        **_columns(_CENTERED, (poses.positions_angstrom - size / 2)[:, ::-1]),
-        **_columns(_ANGLES, to_zyz(poses.rotations)),
-        **_columns(_ORIGIN, np.zeros((count, 3))),
-        "rlnOpticsGroup": ("1",) * count,
-        "rlnClassNumber": tuple(kinds[name] for name in poses.names),
-        NAME: poses.names,
-        INSTANCE: tuple(str(label) for label in poses.instances),
-    }
-    if scores is not None:
-        columns |= _columns((SCORE,), scores[:, None])
-    optics = {
-        "rlnOpticsGroup": ("1",),
-        "rlnOpticsGroupName": ("opticsGroup1",),
-        _PIXEL: (f"{voxel_spacing_angstrom:.6f}",),
-    }
-    tables = {
-        "optics": StarTable(optics),
-        "particles": StarTable(columns),
-        "tomograms": _size_table({tomogram_name: shape}, voxel_spacing_angstrom),
-    }
-    return write_star(path, tables, comment=_VERSION, overwrite=overwrite)
-
-
-def write_relion5_tomograms(
-    path: str | Path,
-    shapes: Mapping[str, Sequence[int]],
-    *,
-    voxel_spacing_angstrom: float,
-    overwrite: bool = False,
-) -> Path:
-    """Write the sizes of tomograms, without which RELION 5's particle coordinates cannot be read.
-
-    Parameters
-    ----------
-    path
-        The output.
-    shapes
-        (z, y, x) by name.
-    voxel_spacing_angstrom
-        In Å; written as the pixel size of the tilt series.
-    overwrite
-        Replace an existing file.
-
-    Raises
-    ------
-    InputError
-        If the file exists or cannot be written.
-    """
-    tables = {"global": _size_table(shapes, voxel_spacing_angstrom)}
-    return write_star(path, tables, comment=_VERSION, overwrite=overwrite)
-
-
 def read_tomogram_sizes(path: str | Path) -> dict[str, Size]:
     """Sides (z, y, x) in Å of the tomograms of a RELION `tomograms.star`, by name.
 
@@ -159,7 +61,7 @@ def read_tomogram_sizes(path: str | Path) -> dict[str, Size]:
     InputError
         If the file is no STAR file or has no table with names, sizes and pixel sizes.
     """
-    return _sizes(_find(read_star(path), Path(path), "a table of tomograms", ("rlnTomoName", _SIDES[0])))
+    return _sizes(_find(read_star(path), Path(path), "a table of tomograms", ("rlnTomoName", SIDES[0])))
 
 
 def read_relion_particles(
@@ -197,21 +99,21 @@ def read_relion_particles(
     """
     file, tables = Path(path), read_star(path)
     table = _particle_table(file, tables)
-    stated = (_sizes(t) for t in tables.values() if t is not table and _SIDES[0] in t)
+    stated = (_sizes(t) for t in tables.values() if t is not table and SIDES[0] in t)
     sizes = {name: size for known in (*stated, sizes_angstrom or {}) for name, size in known.items()}
     notes: list[str] = []
     turns, subtomogram_turns = _rotations(table, notes)
     offsets = np.zeros((len(table), 3))
-    if any(name in table for name in _ORIGIN):
-        offsets = np.einsum("nij,nj->ni", subtomogram_turns, table.numbers(*_ORIGIN)[:, ::-1])
+    if any(name in table for name in ORIGIN):
+        offsets = np.einsum("nij,nj->ni", subtomogram_turns, table.numbers(*ORIGIN)[:, ::-1])
     names = np.array(table.text("rlnTomoName"), object)
     rows = {name: np.flatnonzero(names == name) for name in dict.fromkeys(names)}
-    if all(column in table for column in _CENTERED):
+    if all(column in table for column in CENTERED):
         positions = _from_centre(file, table, rows, sizes)
     else:
         pixel = coordinate_pixel_angstrom or _coordinate_pixel(file, tables, table, rows, sizes)
         notes.append(f"coordinates taken to be in pixels of {pixel:.4g} Å")
-        positions = table.numbers(*_COORDINATE)[:, ::-1] * pixel
+        positions = table.numbers(*COORDINATE)[:, ::-1] * pixel
     kinds = table.text(NAME) if NAME in table else ("particle",) * len(table)
     poses = {}
     for name, index in rows.items():
@@ -225,24 +127,9 @@ def read_relion_particles(
     return RelionParticles(poses, rows, tables, tuple(notes), scores)
 
 
-def _size_table(shapes: Mapping[str, Sequence[int]], voxel_spacing_angstrom: float) -> StarTable:
-    sides = {
-        f"rlnTomoSize{name}": tuple(str(shape[axis]) for shape in shapes.values())
-        for name, axis in (("X", 2), ("Y", 1), ("Z", 0))
-    }
-    pixels = (f"{voxel_spacing_angstrom:.6f}",) * len(shapes)
-    return StarTable({"rlnTomoName": tuple(shapes), **sides, _PIXEL: pixels})
-
-
 def _sizes(table: StarTable) -> dict[str, Size]:
-    angstrom = table.numbers(*_SIDES) * table.numbers(_PIXEL)
+    angstrom = table.numbers(*SIDES) * table.numbers(PIXEL)
     return {name: _triple(size) for name, size in zip(table.text("rlnTomoName"), angstrom, strict=True)}
-
-
-def _columns(names: Sequence[str], values: NDArray[np.float64]) -> dict[str, tuple[str, ...]]:
-    return {
-        name: tuple(f"{value:.8f}" for value in column) for name, column in zip(names, values.T, strict=True)
-    }
 
 
 def _triple(values: NDArray[np.float64]) -> Size:
@@ -263,13 +150,13 @@ def _particle_table(file: Path, tables: Mapping[str, StarTable]) -> StarTable:
     """The table named "particles", or else the first that has coordinates."""
     table = tables.get("particles")
     if table is None or not table.columns:
-        held = [t for t in tables.values() if _CENTERED[0] in t or _COORDINATE[0] in t]
+        held = [t for t in tables.values() if CENTERED[0] in t or COORDINATE[0] in t]
         if not held:
             raise InputError("holds no table of particles", path=file, remedy="give a particles.star")
         table = held[0]
     table.text("rlnTomoName")
-    if not any(all(column in table for column in columns) for columns in (_CENTERED, _COORDINATE)):
-        missing = _CENTERED if any(column in table for column in _CENTERED) else _COORDINATE
+    if not any(all(column in table for column in columns) for columns in (CENTERED, COORDINATE)):
+        missing = CENTERED if any(column in table for column in CENTERED) else COORDINATE
         table.numbers(*missing)
     return table
 
@@ -277,10 +164,10 @@ def _particle_table(file: Path, tables: Mapping[str, StarTable]) -> StarTable:
 def _rotations(table: StarTable, notes: list[str]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Rotations of the particles, and of the subtomograms they were extracted in."""
     turns: list[NDArray[np.float64]] = []
-    for columns in (_ANGLES, _SUBTOMOGRAM_ANGLES):
+    for columns in (ANGLES, SUBTOMOGRAM_ANGLES):
         there = any(column in table for column in columns)
         turns.append(from_zyz(table.numbers(*columns)) if there else np.tile(np.eye(3), (len(table), 1, 1)))
-        if not there and columns is _ANGLES:
+        if not there and columns is ANGLES:
             notes.append("the file has no angles; particles are taken as not rotated")
     particle, subtomogram = turns
     return subtomogram @ particle, subtomogram
@@ -289,7 +176,7 @@ def _rotations(table: StarTable, notes: list[str]) -> tuple[NDArray[np.float64],
 def _from_centre(
     file: Path, table: StarTable, rows: Mapping[str, NDArray[np.intp]], sizes: Mapping[str, Size]
 ) -> NDArray[np.float64]:
-    positions = table.numbers(*_CENTERED)[:, ::-1].copy()
+    positions = table.numbers(*CENTERED)[:, ::-1].copy()
     for name, index in rows.items():
         if name not in sizes:
             raise InputError(
@@ -317,7 +204,7 @@ def _coordinate_pixel(
     listed = " or ".join(f"{pixel:.4g}" for pixel in candidates)
     known = [name for name in rows if name in sizes]
     if known:
-        coordinates = table.numbers(*_COORDINATE)[:, ::-1]
+        coordinates = table.numbers(*COORDINATE)[:, ::-1]
         reach = np.max([coordinates[rows[name]].max(axis=0) / sizes[name] for name in known], axis=0)
         fitting = [pixel for pixel in candidates if (reach * pixel <= 1).all()]
         if len(fitting) == 1 or (fitting and np.sum(reach * fitting[-1] >= _FILLED) >= 2):
@@ -333,7 +220,7 @@ def _optics_pixels(tables: Mapping[str, StarTable]) -> list[float]:
     """Pixel sizes that the file mentions, in Å, in rising order: of the tilt series and as extracted."""
     found: set[float] = set()
     for table in tables.values():
-        for name in (_PIXEL, "rlnImagePixelSize"):
+        for name in (PIXEL, "rlnImagePixelSize"):
             if name in table:
                 found |= {round(float(value), 4) for value in table.numbers(name)[:, 0]}
     return sorted(found)

@@ -10,25 +10,42 @@ from vitreous.metrics.detection import (
 )
 from vitreous.metrics.embedding import principal_components, separability, t_sne
 from vitreous.metrics.fidelity import correlation, inside_outside_contrast, psnr, ssim
-from vitreous.metrics.fsc import band_correlation, fourier_shell_correlation, fsc_resolution
+from vitreous.metrics.fsc import (
+    MaskedFsc,
+    band_correlation,
+    fourier_shell_correlation,
+    fsc_resolution,
+    masked_fsc,
+)
+from vitreous.metrics.layer import Layer, measure_layer
+from vitreous.metrics.outliers import Outliers, find_outliers
 from vitreous.metrics.overlap import class_overlaps, dice, intersection_over_union, means_of
+from vitreous.metrics.polarity import Polarity, measure_polarity
 
 __all__ = [
     "MATCHINGS",
+    "Layer",
+    "MaskedFsc",
     "Matches",
     "Matching",
+    "Outliers",
+    "Polarity",
     "average_precision",
     "band_correlation",
     "class_overlaps",
     "correlation",
     "detection_scores",
     "dice",
+    "find_outliers",
     "fourier_shell_correlation",
     "fsc_resolution",
     "inside_outside_contrast",
     "intersection_over_union",
+    "masked_fsc",
     "match_picks",
     "means_of",
+    "measure_layer",
+    "measure_polarity",
     "principal_components",
     "psnr",
     "separability",

@@ -1,6 +1,25 @@
 """Volume to scored picks."""
 
-from vitreous.picking.dog import DogConfig, Picked, blob_diameter, dog_bytes, pick_blobs, sigmas_voxel
-from vitreous.picking.peaks import Picks
+from vitreous.picking.dog import DogConfig, blob_diameter, dog_bytes, pick_blobs, sigmas_voxel
+from vitreous.picking.labels import LabelConfig, class_diameter, labels_bytes, pick_labels
+from vitreous.picking.peaks import Picked, Picks
+from vitreous.picking.template import Matched, SearchSpace, TemplateConfig, match_template, template_bytes
 
-__all__ = ["DogConfig", "Picked", "Picks", "blob_diameter", "dog_bytes", "pick_blobs", "sigmas_voxel"]
+__all__ = [
+    "DogConfig",
+    "LabelConfig",
+    "Matched",
+    "Picked",
+    "Picks",
+    "SearchSpace",
+    "TemplateConfig",
+    "blob_diameter",
+    "class_diameter",
+    "dog_bytes",
+    "labels_bytes",
+    "match_template",
+    "pick_blobs",
+    "pick_labels",
+    "sigmas_voxel",
+    "template_bytes",
+]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
@@ -12,7 +11,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt
 
 from vitreous.core import Progress, SilentProgress, VoxelStatistics, measure_voxels
-from vitreous.picking.peaks import Picks, local_maxima, merged, robust_spread
+from vitreous.picking.peaks import Picked, Picks, local_maxima, merged, robust_spread
 from vitreous.picking.score_map import ScoreMap, difference_of_gaussians, grid_steps, map_bytes
 
 SIGMA_ANGSTROM, RATIO, MIN_DISTANCE_ANGSTROM = 80.0, 1.1, 240.0  # of the DUAL paper, at its 1 nm voxels
@@ -57,28 +56,6 @@ class DogConfig(BaseModel):
     def diameter_angstrom(self) -> float:
         """Of the balls that these settings find best."""
         return blob_diameter(self.sigma_angstrom, self.ratio)
-
-
-@dataclass(frozen=True, eq=False)
-class Picked:
-    """What picking found.
-
-    Parameters
-    ----------
-    picks
-        The best ones above the threshold.
-    candidates
-        Scores of all maxima that were left after merging, above the threshold or not, falling.
-    skewness
-        Of the score map: clearly negative where the particles are of the other polarity.
-    non_finite
-        Voxels that are NaN or infinite.
-    """
-
-    picks: Picks
-    candidates: NDArray[np.float64]
-    skewness: float
-    non_finite: int = 0
 
 
 def blob_diameter(sigma: float, ratio: float) -> float:

@@ -22,7 +22,7 @@ class Picks:
     positions_angstrom
         (n, 3), zyx, in Å from the centre of the first voxel.
     scores
-        (n,), falling, in multiples of the noise's deviation.
+        (n,), falling; what they count in is the picker's to say.
     """
 
     positions_angstrom: Real
@@ -34,6 +34,29 @@ class Picks:
     def select(self, keep: NDArray[np.intp] | Flags | slice) -> Picks:
         """Those that an index, flags or a slice name, in their order."""
         return Picks(self.positions_angstrom[keep], self.scores[keep])
+
+
+@dataclass(frozen=True, eq=False)
+class Picked:
+    """What picking found.
+
+    Parameters
+    ----------
+    picks
+        The best ones above the threshold.
+    candidates
+        Scores of all maxima that were left after merging, above the threshold or not, falling.
+    skewness
+        Of the score map, clearly negative where the particles are of the other polarity; 0 where scores have
+        no polarity.
+    non_finite
+        Voxels that are NaN or infinite.
+    """
+
+    picks: Picks
+    candidates: Real
+    skewness: float = 0.0
+    non_finite: int = 0
 
 
 def local_maxima(values: NDArray[np.float32]) -> tuple[Real, Real]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import reduce
 from typing import Any
@@ -131,21 +131,53 @@ def difference_of_gaussians(
         [smoothing_matrix(n, step, s) for n, step, s in zip(data.shape, steps, sigmas, strict=True)]
         for sigmas in sigmas_voxel
     )
-    sums = np.zeros((2, *coarse_sides(data.shape, steps)), np.float32)
-    matrices = [[m.astype(np.float32) for m in axes] for axes in (narrow, wide)]
+    sums = smoothed(data, normalization.apply, (narrow, wide), progress)
+    scores = sums[0] - sums[1] if bright else sums[1] - sums[0]
+    scores /= noise_deviation(narrow, wide)
+    return ScoreMap(scores, steps)
+
+
+def smoothed(
+    data: NDArray[Any],
+    prepare: Callable[[NDArray[Any]], Array],
+    smoothings: Sequence[Sequence[Real]],
+    progress: Progress,
+) -> Array:
+    """A volume under several separable smoothings, read a few planes at a time.
+
+    Parameters
+    ----------
+    data
+        (z, y, x), may be memory-mapped and larger than memory.
+    prepare
+        From planes as they are stored to the float32 values that are smoothed.
+    smoothings
+        The (coarse, side) matrices of each along z, y and x.
+    progress
+        Receives progress, and may stop.
+
+    Returns
+    -------
+    (smoothings, z, y, x) on the coarse grid.
+
+    Raises
+    ------
+    Interrupted
+        If the user stopped.
+    """
+    matrices = [[m.astype(np.float32) for m in axes] for axes in smoothings]
+    sums = np.zeros((len(matrices), *(len(m) for m in matrices[0])), np.float32)
     progress.start("scoring", math.ceil(data.shape[0] / PLANES))
     for first in range(0, data.shape[0], PLANES):
         if progress.should_stop():
             raise Interrupted
         planes = slice(first, min(first + PLANES, data.shape[0]))
-        slab = normalization.apply(data[planes])
+        slab = prepare(data[planes])
         for total, (along_z, along_y, along_x) in zip(sums, matrices, strict=True):
             small = along_y @ (slab @ along_x.T)
             total += np.tensordot(along_z[:, planes], small, axes=1)
         progress.advance()
-    scores = sums[0] - sums[1] if bright else sums[1] - sums[0]
-    scores /= noise_deviation(narrow, wide)
-    return ScoreMap(scores, steps)
+    return sums
 
 
 def map_bytes(shape: Sequence[int], steps: Sequence[int]) -> int:

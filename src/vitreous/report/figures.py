@@ -122,16 +122,23 @@ def loss_svg(loss: LossCurve) -> str:
     return _to_svg(figure, "Training loss against step")
 
 
-def fsc_svg(curves: Mapping[str, Curve], *, spacing_angstrom: float | None = None) -> str:
-    """Fourier shell correlation against the reference, with the 0.5 line."""
+def fsc_svg(
+    curves: Mapping[str, Curve],
+    *,
+    spacing_angstrom: float | None = None,
+    levels: Sequence[float] = (0.5,),
+    label: str = "Fourier shell correlation against the reference",
+) -> str:
+    """Fourier shell correlation, with lines at the levels where resolution is read off."""
     figure, axes = _figure(5.6, 3.3)
-    for style, (label, (frequency, value)) in enumerate(curves.items()):
-        _line(axes, frequency, value, label, style)
-    axes.axhline(0.5, color=INK, lw=0.6, ls=":")
+    for style, (name, (frequency, value)) in enumerate(curves.items()):
+        _line(axes, frequency, value, name, style)
+    for level in levels:
+        axes.axhline(level, color=INK, lw=0.6, ls=":")
     axes.set(ylabel="FSC", ylim=(min(-0.05, *(float(np.nanmin(v)) for _, v in curves.values())), 1.03))
     _frequency_axis(axes, spacing_angstrom)
     _legend(axes)
-    return _to_svg(figure, "Fourier shell correlation against the reference")
+    return _to_svg(figure, label)
 
 
 def histogram_svg(histograms: Mapping[str, Curve]) -> str:

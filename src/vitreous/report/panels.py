@@ -128,7 +128,10 @@ def surface(mask: NDArray[np.bool_], *, axis: int = 0, scale: int = 6) -> Image:
 
 
 def ringed(
-    picture: Image, centres: NDArray[np.float64], radii: NDArray[np.float64], colour: tuple[int, int, int]
+    picture: Image,
+    centres: NDArray[np.float64],
+    radii: NDArray[np.float64],
+    colours: Sequence[int] | NDArray[Any],
 ) -> Image:
     """A grey picture in colours with circles on it; small ones are enlarged, so that lines stay thin.
 
@@ -138,8 +141,8 @@ def ringed(
         (height, width).
     centres, radii
         (n, 2), vertical first, and (n,), in pixels of `picture`.
-    colour
-        Red, green and blue.
+    colours
+        Red, green and blue of all, or (n, 3) of each.
 
     Examples
     --------
@@ -149,7 +152,8 @@ def ringed(
     """
     scale = max(1, LARGEST_SIDE // max(picture.shape))
     marked = np.repeat(np.kron(picture, np.ones((scale, scale), np.uint8))[..., None], 3, axis=2)
-    for centre, radius in zip((centres + 0.5) * scale - 0.5, radii * scale, strict=True):
+    each = np.broadcast_to(np.asarray(colours, np.uint8), (len(radii), 3))
+    for centre, radius, colour in zip((centres + 0.5) * scale - 0.5, radii * scale, each, strict=True):
         first = np.maximum(0, np.floor(centre - radius - LINE).astype(int))
         window = tuple(
             slice(a, max(a, int(b))) for a, b in zip(first, centre + radius + LINE + 1, strict=True)

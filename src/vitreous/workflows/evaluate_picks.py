@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,12 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vitreous.core import InputError, Poses
-from vitreous.io import read_pose_table, read_relion_particles, read_shrec21, read_tomogram_sizes
+from vitreous.io import read_particles, read_shrec21, read_tomogram_sizes
 from vitreous.io.shrec import LOCATIONS
 from vitreous.metrics import MATCHINGS, Matching, average_precision, detection_scores, match_picks
 
 DISTANCE_ANGSTROM = 80.0
-TABLES = (".csv", ".tsv")
 PARTICLES, TOMOGRAMS = "particles.star", "tomograms.star"
 
 
@@ -28,6 +27,9 @@ class Located:
     scores: NDArray[np.float64] | None = None
 
 
+Pairs = Sequence[tuple[Located, Located]]
+
+
 def evaluate_picks(
     picks: Path,
     truth: Path,
@@ -36,14 +38,17 @@ def evaluate_picks(
     matching: str = "one-to-one",
     structure: str | None = None,
     tomograms: Path | None = None,
+    voxel_size_angstrom: float | None = None,
 ) -> dict[str, Any]:
     """Precision, recall and F1 of picks, and their average precision if they have scores.
+
+    Where picks have names that the truth has too, the same of each structure is under `classes`.
 
     Parameters
     ----------
     picks, truth
-        RELION STAR files; tables of poses (.csv, .tsv); a folder, or its `particle_locations.txt`, in the
-        layout of SHREC 2021; a folder of a simulated tomogram.
+        Files of RELION (.star), Dynamo (.tbl) or copick (.json); tables of poses (.csv, .tsv); a folder, or
+        its `particle_locations.txt`, in the layout of SHREC 2021; a folder of a simulated tomogram.
     distance_angstrom
         How far from the true position a pick may be.
     matching
@@ -52,6 +57,8 @@ def evaluate_picks(
         Only particles of this name count as true.
     tomograms
         A `tomograms.star` with sizes, for RELION 5 files that lie elsewhere than it.
+    voxel_size_angstrom
+        In Å, for files that count in voxels and do not say how large they are.
 
     Raises
     ------
@@ -63,11 +70,23 @@ def evaluate_picks(
     if matching not in MATCHINGS:
         raise InputError(f"--matching {matching} is unknown", remedy=f"use {' or '.join(MATCHINGS)}")
     rule: Matching = "any" if matching == "any" else "one-to-one"
-    true = {name: of_structure(one, structure) for name, one in read_located(truth, tomograms).items()}
+    true = {
+        name: of_structure(one, structure)
+        for name, one in read_located(truth, tomograms, voxel_size_angstrom).items()
+    }
     if not sum(len(one.poses) for one in true.values()):
         what = "particle" if structure is None else f"particle called {structure}"
         raise InputError(f"holds no {what}", path=truth, remedy="name another file, or another --structure")
-    pairs = paired(read_located(picks, tomograms), true, picks)
+    pairs = paired(read_located(picks, tomograms, voxel_size_angstrom), true, picks)
+    facts = scored(pairs, distance_angstrom, rule)
+    each = classes_of(pairs) if structure is None else {}
+    if each:
+        facts["classes"] = {name: scored(one, distance_angstrom, rule) for name, one in each.items()}
+    return {**facts, "distance_angstrom": distance_angstrom, "matching": rule}
+
+
+def scored(pairs: Pairs, distance_angstrom: float, rule: Matching) -> dict[str, Any]:
+    """Counts, precision, recall, F1 and, of picks with scores, average precision."""
     hits, found, distances, scores = [], [], [], []
     for one, other in pairs:
         ranked = in_order(one)
@@ -90,23 +109,35 @@ def evaluate_picks(
         "hits": int(right.sum()),
         "found": int(seen.sum()),
         "mean_distance_angstrom": float(gaps.mean()) if gaps.size else None,
-        "distance_angstrom": distance_angstrom,
-        "matching": rule,
     }
 
 
-def read_located(path: Path, tomograms: Path | None) -> dict[str, Located]:
+def classes_of(pairs: Pairs) -> dict[str, list[tuple[Located, Located]]]:
+    """The same for every structure that picks or truth name; none where they share no name.
+
+    Picks of a method that knows no structures are all called the same, and are of no class.
+    """
+    picked, true = ({name for pair in pairs for name in pair[side].poses.names} for side in (0, 1))
+    if not picked & true or len(picked | true) < 2:
+        return {}
+    return {
+        name: [(of_structure(one, name), of_structure(other, name)) for one, other in pairs]
+        for name in sorted(picked | true)
+    }
+
+
+def read_located(path: Path, tomograms: Path | None, voxel_size_angstrom: float | None) -> dict[str, Located]:
     """Particles of a file or folder by the name of their tomogram; "" where it has none."""
     if path.is_dir() and (path / PARTICLES).is_file():
         path = path / PARTICLES
-    if path.suffix.lower() in TABLES:
-        return {"": Located(read_pose_table(path))}
     if path.is_dir() or path.name == LOCATIONS:
         return {"": Located(read_shrec21(path if path.is_dir() else path.parent).poses)}
     beside = path.with_name(TOMOGRAMS)
     sizes = tomograms or (beside if beside.is_file() and beside != path else None)
-    particles = read_relion_particles(
-        path, sizes_angstrom=None if sizes is None else read_tomogram_sizes(sizes)
+    particles = read_particles(
+        path,
+        sizes_angstrom=None if sizes is None else read_tomogram_sizes(sizes),
+        voxel_spacing_angstrom=voxel_size_angstrom,
     )
     return {name: Located(poses, particles.scores.get(name)) for name, poses in particles.poses.items()}
 
@@ -115,7 +146,8 @@ def of_structure(one: Located, structure: str | None) -> Located:
     """Those particles that have a name, all for None."""
     if structure is None:
         return one
-    return Located(one.poses.select(np.array([name == structure for name in one.poses.names], bool)))
+    keep = np.array([name == structure for name in one.poses.names], bool)
+    return Located(one.poses.select(keep), None if one.scores is None else one.scores[keep])
 
 
 def paired(

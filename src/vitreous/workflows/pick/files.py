@@ -8,32 +8,35 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from vitreous.core import InputError, Interrupted, Poses, Progress
+from vitreous.core import InputError, Interrupted, Progress
 from vitreous.io import (
     check_writable,
     file_sha256,
     open_volume,
-    read_relion_particles,
+    particle_format,
+    read_pose_table,
     remove_stale,
-    write_relion5_particles,
+    write_particles,
+    write_pose_table,
     write_text_atomic,
 )
-from vitreous.picking import DogConfig, Picked, Picks, pick_blobs
 from vitreous.workflows.denoise_files import plain_name
+from vitreous.workflows.pick.from_labels import LabelPicker
+from vitreous.workflows.pick.from_template import TemplatePicker
+from vitreous.workflows.pick.pickers import BlobPicker, Found, Picker
 from vitreous.workflows.pick.report import pick_report, score_histogram
 from vitreous.workflows.pick.request import PickRequest
 from vitreous.workflows.pick.source import PickSource, check_memory, open_pick_source
 from vitreous.workflows.run_directory import RunDirectory, check_unchanged
 
 KIND = "pick"
-BYTES_PER_PICK = 400  # of the STAR file
-OTHER_POLARITY = -0.4  # skewness of the score map; noise alone stays within ±0.2
+BYTES_PER_PICK, EXPECTED_PICKS = 400, 1000  # of the file of picks
+PICKERS: Mapping[str, Picker] = {"dog": BlobPicker(), "labels": LabelPicker(), "template": TemplatePicker()}
+TABLE = "picks.csv"  # in the run directory: the same with names, which not every format has
 
 
 def pick_file(request: PickRequest, progress: Progress) -> dict[str, Any]:
-    """Pick particles in one tomogram: a RELION 5 STAR file, and a run directory with `report.html`.
+    """Pick particles in one tomogram: a file of particles, and a run directory with `report.html`.
 
     Returns
     -------
@@ -47,46 +50,51 @@ def pick_file(request: PickRequest, progress: Progress) -> dict[str, Any]:
     Interrupted
         If the user stopped; picking takes seconds to minutes and begins anew when resumed.
     """
-    config = request.settings.config()
+    request.settings.check()
+    picker = PICKERS[request.settings.method]
+    kind = particle_format(request.output, request.settings.format)
+    config = picker.config(replace(request.settings, format=kind))
     run = RunDirectory(request.run_dir)
-    source = open_pick_source(request, config)
-    memory = check_memory(source, config, request.settings.max_memory)
+    source = open_pick_source(request)
+    try:
+        prepared = picker.prepared(source, config)
+    except ValueError as error:
+        raise InputError(str(error), path=request.input, remedy=picker.remedy) from error
+    memory = check_memory(source, picker.memory(source, config), request.settings.max_memory)
     inputs = {str(path): file_sha256(path) for path in request.volumes}
-    claim(request, run, inputs, config)
+    claim(request, run, inputs)
     with run.locked():
         begun = time.monotonic()
-        progress.note(f"particles of {config.diameter_angstrom:.0f} Å, {memory}")
+        progress.note(memory)
         facts = run.begin(KIND, request.to_json(), inputs_sha256=inputs, command=request.command())
         try:
-            picked = pick_blobs(
-                source.volume.data,
-                (source.spacing_angstrom,) * 3,
-                config,
-                mask=source.mask,
-                statistics=source.statistics,
-                progress=progress,
-            )
+            found = picker.pick(source, config, prepared, progress)
         except Interrupted:
             run.write({**facts, "status": "interrupted"})
             raise Interrupted(run.path) from None
-        warnings = (*source.warnings, *doubts(picked, config))
+        warnings = (*source.warnings, *found.doubts)
         for text in warnings:
             progress.warn(text)
-        write_picks(request, source, picked.picks)
+        write_picks(request, source, found)
+        write_pose_table(run.path / TABLE, found.poses, overwrite=True)
         facts |= {
             "status": "done",
             "method": request.settings.method,
             "settings": config.model_dump(mode="json"),
-            "diameter_angstrom": config.diameter_angstrom,
-            "picks": len(picked.picks),
-            "candidates": len(picked.candidates),
-            "histogram": score_histogram(picked),
-            "skewness": picked.skewness,
+            "described": dict(picker.described(config)),
+            "threshold": picker.threshold(config),
+            "diameters_angstrom": dict(found.diameters_angstrom),
+            "picks": len(found.poses),
+            "candidates": len(found.candidates),
+            **found.facts,
+            "histogram": score_histogram(found),
             "seconds": round(time.monotonic() - begun, 2),
             "warnings": list(warnings),
             "output_sha256": file_sha256(request.output),
         }
-        write_text_atomic(run.report, pick_report(request, facts, source.volume, picked.picks))
+        write_text_atomic(
+            run.report, pick_report(request, facts, source.volume, found.poses, picker.score_text)
+        )
         run.write(facts)
     return outcome(request, run, facts)
 
@@ -121,10 +129,9 @@ def rerender_picks(run_dir: Path) -> Path:
         raise InputError("is no finished run", path=run.path, remedy="resume it first")
     check_unchanged({**facts["inputs_sha256"], str(request.output): facts["output_sha256"]})
     volume = open_volume(request.input, voxel_spacing_angstrom=request.voxel_size_angstrom)
-    particles = read_relion_particles(request.output)
-    poses, scores = list(particles.poses.values()), list(particles.scores.values())
-    picks = Picks(poses[0].positions_angstrom, scores[0]) if poses else Picks(np.zeros((0, 3)), np.zeros(0))
-    return write_text_atomic(run.report, pick_report(request, facts, volume, picks))
+    poses = read_pose_table(run.path / TABLE)
+    text = PICKERS[request.settings.method].score_text
+    return write_text_atomic(run.report, pick_report(request, facts, volume, poses, text))
 
 
 def request_of(run: RunDirectory) -> tuple[PickRequest, dict[str, Any]]:
@@ -138,62 +145,34 @@ def request_of(run: RunDirectory) -> tuple[PickRequest, dict[str, Any]]:
         raise InputError("run.json is damaged", path=run.path, remedy="start the run again") from error
 
 
-def claim(request: PickRequest, run: RunDirectory, inputs: Mapping[str, str], config: DogConfig) -> None:
+def claim(request: PickRequest, run: RunDirectory, inputs: Mapping[str, str]) -> None:
     """Make sure that writing the output is allowed and will work, before any work is done."""
-    if request.output.suffix.lower() != ".star":
-        text = "the output is of no type that is written here"
-        raise InputError(text, path=request.output, remedy="name the output .star")
     for path in request.volumes:
         if request.output.resolve() == path.resolve():
             raise InputError("the output is an input", path=request.output, remedy="choose another -o")
     resuming = run.unfinished(request.is_of, inputs, request.overwrite)
     remove_stale(request.output)
-    check_writable(request.output, BYTES_PER_PICK * config.count, request.overwrite or resuming)
+    check_writable(request.output, BYTES_PER_PICK * EXPECTED_PICKS, request.overwrite or resuming)
     check_writable(run.path / "run.json", 0, True)
 
 
-def doubts(picked: Picked, config: DogConfig) -> tuple[str, ...]:
-    """What may be wrong with a result, as sentences."""
-    texts = []
-    if picked.non_finite:
-        texts.append(f"{picked.non_finite} voxels are NaN or infinite; they were taken as the mean.")
-    if picked.skewness < OTHER_POLARITY:
-        told, other = ("bright", "dark") if config.bright else ("dark", "bright")
-        change = "leave out" if config.bright else "add"
-        texts.append(
-            f"Particles were taken to be {told}, but {other} blobs stand out more: {change} --invert?"
-        )
-    above = int((picked.candidates > config.threshold).sum())
-    if not len(picked.picks):
-        texts.append(
-            f"Nothing scores above the threshold of {config.threshold:g}: the file of picks is empty. "
-            "A lower --threshold or another --diameter may find something."
-        )
-    elif above > len(picked.picks):
-        texts.append(
-            f"{above} maxima score above the threshold, and the best {len(picked.picks)} were kept: "
-            "raise --count for more."
-        )
-    return tuple(texts)
-
-
-def write_picks(request: PickRequest, source: PickSource, picks: Picks) -> None:
-    """Write the STAR file; orientations are not known and written as none."""
-    count = len(picks)
-    rotations = np.tile(np.eye(3), (count, 1, 1))
-    write_relion5_particles(
+def write_picks(request: PickRequest, source: PickSource, found: Found) -> None:
+    """Write the file of particles."""
+    write_particles(
         request.output,
-        Poses(rotations, picks.positions_angstrom, ("particle",) * count),
+        found.poses,
         tomogram_name=plain_name(request.input),
         shape=source.volume.shape,
         voxel_spacing_angstrom=source.spacing_angstrom,
-        scores=picks.scores,
+        scores=found.scores,
+        kind=request.settings.format,
         overwrite=True,  # claim() has looked
     )
 
 
 def outcome(request: PickRequest, run: RunDirectory, facts: Mapping[str, Any]) -> dict[str, Any]:
     """What a user wants to know of a finished run."""
-    kept = ("method", "diameter_angstrom", "settings", "picks", "candidates", "seconds", "warnings")
+    kept = ["method", "settings", "picks", "candidates", "seconds", "warnings"]
+    kept += [key for key in ("diameter_angstrom", "classes", "threshold", "orientations") if key in facts]
     places = {"output": str(request.output), "run_dir": str(run.path), "report": str(run.report)}
     return {**places, **{key: facts[key] for key in kept}}

@@ -8,33 +8,35 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from vitreous.core import Volume
+from vitreous.core import Poses, Volume
 from vitreous.filters import gaussian
-from vitreous.picking import Picked, Picks
 from vitreous.report import TableSection, render_tables_report
 from vitreous.report.figures import scores_svg
-from vitreous.report.panels import LARGEST_SIDE, Panel, grey, panels_svg, ringed
+from vitreous.report.panels import LARGEST_SIDE, PALETTE, Panel, grey, legend_svg, panels_svg, ringed
+from vitreous.workflows.pick.pickers import Found
 from vitreous.workflows.pick.request import PickRequest
 
-RING = (240, 180, 50)
 BINS = 40
 AXES = "zyx"
-SMOOTHED = 4  # pictures by this share of the σ with which particles are found
+SHOWN = 0.28  # of the diameter, the slices that a picture is the mean of
+SMOOTHED = 4  # pictures by this share of those slices
 QUANTILES = (0.2, 0.5, 0.8)  # of the picks along the beam: where the pictures are
 
 
-def score_histogram(picked: Picked) -> dict[str, list[float]]:
+def score_histogram(found: Found) -> dict[str, list[float]]:
     """Counts of all maxima and of the picks in bins of score, as plain values."""
-    highest = max(1.0, float(picked.candidates.max(initial=0)))
+    highest = max(1.0, float(found.candidates.max(initial=0)))
     edges = np.linspace(0, highest * 1.001, BINS + 1)
-    counts = {"maxima": picked.candidates, "picks": picked.picks.scores}
+    counts = {"maxima": found.candidates, "picks": found.scores}
     return {
         "edges": edges.tolist(),
         **{name: np.histogram(values, edges)[0].tolist() for name, values in counts.items()},
     }
 
 
-def pick_report(request: PickRequest, facts: Mapping[str, Any], volume: Volume, picks: Picks) -> str:
+def pick_report(
+    request: PickRequest, facts: Mapping[str, Any], volume: Volume, picks: Poses, score_text: str
+) -> str:
     """One tomogram's picks as an HTML page.
 
     Parameters
@@ -47,29 +49,34 @@ def pick_report(request: PickRequest, facts: Mapping[str, Any], volume: Volume, 
         The tomogram.
     picks
         As they were written.
+    score_text
+        What scores are.
     """
-    histogram, settings = facts["histogram"], facts["settings"]
+    histogram, diameters = facts["histogram"], facts["diameters_angstrom"]
     counts = {name: np.array(histogram[key]) for name, key in (("all maxima", "maxima"), ("picks", "picks"))}
-    planes = max(1, round(settings["sigma_angstrom"] / (volume.mean_spacing_angstrom or 1)))
+    smallest = min(diameters.values(), default=0.0)
+    planes = max(1, round(SHOWN * smallest / spacing_of(volume)[0]))
     figures = {
         "across the beam": [marked(volume, picks, facts, planes, 0, at) for at in places(volume, picks)],
         "along the beam": [marked(volume, picks, facts, planes, 1, volume.shape[1] // 2)],
     }
+    sizes = ", ".join(f"{name} {size:.0f} Å" for name, size in diameters.items()) or "nothing"
     text = (
         f"Each picture is the mean of {planes} slices, smoothed; a single one may show little but noise. "
-        f"Circles are cuts through balls of {facts['diameter_angstrom']:.0f} Å around the picks."
+        f"Circles are cuts through balls around the picks, with diameters of: {sizes}."
     )
+    colours = TableSection("Colours", figure_svg=legend_svg(list(diameters), "colours of classes"))
     sections = [
         TableSection("What was picked", rows=list(summary_of(request, facts, volume, picks).items())),
         *(
             TableSection(f"Slices {name}", text, figure_svg=panels_svg(panels, f"slices {name}", columns=3))
             for name, panels in figures.items()
         ),
+        *([colours] if len(diameters) > 1 else []),
         TableSection(
             "Scores",
-            "In multiples of the noise of the score map (its robust deviation). Particles that stand out "
-            "are a hump of their own to the right of the noise.",
-            figure_svg=scores_svg(np.array(histogram["edges"]), counts, settings["threshold"]),
+            score_text,
+            figure_svg=scores_svg(np.array(histogram["edges"]), counts, facts["threshold"]),
         ),
         TableSection("Repeat", f"`{request.command()}`"),
     ]
@@ -77,29 +84,26 @@ def pick_report(request: PickRequest, facts: Mapping[str, Any], volume: Volume, 
 
 
 def summary_of(
-    request: PickRequest, facts: Mapping[str, Any], volume: Volume, picks: Picks
+    request: PickRequest, facts: Mapping[str, Any], volume: Volume, picks: Poses
 ) -> dict[str, str]:
     """What was run on what, in the order shown."""
-    settings = facts["settings"]
-    sigmas = [settings["sigma_angstrom"], settings["ratio"] * settings["sigma_angstrom"]]
-    scores = f"{picks.scores[-1]:.1f} to {picks.scores[0]:.1f}" if len(picks) else "–"
+    counts = {name: picks.names.count(name) for name in facts["diameters_angstrom"]}
+    each = {f"picks of {name}": str(count) for name, count in counts.items()} if len(counts) > 1 else {}
     return {
         "input": str(request.input),
         "output": str(request.output),
         "size (z, y, x)": " × ".join(map(str, volume.shape)),
         "voxel spacing": f"{volume.mean_spacing_angstrom:.4g} Å",
-        "method": "difference of Gaussians, σ = " + " and ".join(f"{s:.1f} Å" for s in sigmas),
-        "particles": f"{facts['diameter_angstrom']:.0f} Å, {'bright' if settings['bright'] else 'dark'}",
-        "merged if closer than": f"{settings['min_distance_angstrom']:.0f} Å",
+        **facts["described"],
         "mask": str(request.mask or "none"),
         "picks": f"{facts['picks']} of {facts['candidates']} maxima",
-        "scores": scores,
-        "threshold": f"{settings['threshold']:g}, and at most {settings['count']}",
+        **each,
+        "threshold": f"{facts['threshold']:g}",
         "time": f"{facts['seconds']:.1f} s",
     }
 
 
-def places(volume: Volume, picks: Picks) -> list[int]:
+def places(volume: Volume, picks: Poses) -> list[int]:
     """Planes across the beam that are shown: where the picks are, if there are any."""
     depth = volume.shape[0]
     if not len(picks):
@@ -108,7 +112,7 @@ def places(volume: Volume, picks: Picks) -> list[int]:
     return sorted({int(np.clip(np.rint(np.quantile(voxels, q)), 0, depth - 1)) for q in QUANTILES})
 
 
-def marked(volume: Volume, picks: Picks, facts: Mapping[str, Any], planes: int, axis: int, at: int) -> Panel:
+def marked(volume: Volume, picks: Poses, facts: Mapping[str, Any], planes: int, axis: int, at: int) -> Panel:
     """The mean of some slices perpendicular to an axis, with circles where balls around picks are cut."""
     first = max(0, at - planes // 2)
     cut = [slice(None)] * 3
@@ -118,14 +122,19 @@ def marked(volume: Volume, picks: Picks, facts: Mapping[str, Any], planes: int, 
     picture = grey(plane)
     others = [a for a in range(3) if a != axis]
     block = -(-max(plane.shape) // LARGEST_SIDE)
-    centres, radii = circles(picks, facts["diameter_angstrom"] / 2, spacing_of(volume), axis, at)
-    centres = (centres + 0.5) / block - 0.5
-    title = f"{AXES[axis]} = {at}, {len(radii)} picks; {AXES[others[1]]} to the right"
-    return Panel(title, ringed(picture, centres, radii / block, RING))
+    rings = [np.zeros((0, 6))]
+    for number, (name, diameter) in enumerate(facts["diameters_angstrom"].items()):
+        chosen = picks.select(np.array([n == name for n in picks.names], bool))
+        centres, radii = circles(chosen, diameter / 2, spacing_of(volume), axis, at)
+        colours = np.tile(PALETTE[number % len(PALETTE)], (len(radii), 1))
+        rings.append(np.column_stack([(centres + 0.5) / block - 0.5, radii / block, colours]))
+    drawn = np.concatenate(rings)
+    title = f"{AXES[axis]} = {at}, {len(drawn)} picks; {AXES[others[1]]} to the right"
+    return Panel(title, ringed(picture, drawn[:, :2], drawn[:, 2], drawn[:, 3:]))
 
 
 def circles(
-    picks: Picks, radius: float, spacing: Sequence[float], axis: int, at: int
+    picks: Poses, radius: float, spacing: Sequence[float], axis: int, at: int
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Centres (n, 2) and radii (n,), in voxels, of the cuts that a plane makes through balls around picks."""
     others = [a for a in range(3) if a != axis]

@@ -10,12 +10,11 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from vitreous.core import InputError, Volume, VoxelStatistics, measure_voxels
+from vitreous.core import InputError, Volume
 from vitreous.core.normalization import SLAB_VOXELS
 from vitreous.inference import available_memory, parse_memory
 from vitreous.inference.memory import GIGABYTE
 from vitreous.io import open_volume, volume_warnings
-from vitreous.picking import DogConfig, dog_bytes, sigmas_voxel
 from vitreous.workflows.pick.request import PickRequest
 
 BASE_BYTES = 400_000_000  # Python, torch and the libraries
@@ -25,24 +24,22 @@ UNEQUAL = 1.01  # spacings that differ by less come from rounding
 
 @dataclass(frozen=True, eq=False)
 class PickSource:
-    """A tomogram of known spacing, with its mask, its grey values and what is doubtful about it."""
+    """A volume of known spacing, with its mask and what is doubtful about it."""
 
     volume: Volume
     spacing_angstrom: float
     mask: NDArray[np.bool_] | None
-    statistics: VoxelStatistics
     warnings: tuple[str, ...]
 
 
-def open_pick_source(request: PickRequest, config: DogConfig) -> PickSource:
+def open_pick_source(request: PickRequest) -> PickSource:
     """Open a request's files and make sure that they can be picked from.
 
     Raises
     ------
     InputError
         If a file cannot be read, the voxel spacing is not known or differs between axes, or the mask is of
-        another size or empty, all voxels are equal, or the particles do not suit the size of the voxels or
-        of the volume.
+        another size or empty.
     """
     given = request.voxel_size_angstrom
     volume = open_volume(request.input, voxel_spacing_angstrom=given)
@@ -60,13 +57,7 @@ def open_pick_source(request: PickRequest, config: DogConfig) -> PickSource:
             text, path=request.input, remedy="resample it: particle files know one spacing alone"
         )
     mask = None if request.mask is None else open_mask(request.mask, volume)
-    try:
-        sigmas_voxel(volume.shape, (mean,) * 3, config)
-        statistics = measure_voxels(volume.data, mask)
-    except ValueError as error:
-        remedy = "check the file, --voxel-size and --diameter"
-        raise InputError(str(error), path=request.input, remedy=remedy) from error
-    return PickSource(volume, mean, mask, statistics, volume_warnings(volume))
+    return PickSource(volume, mean, mask, volume_warnings(volume))
 
 
 def open_mask(path: Path, volume: Volume) -> NDArray[np.bool_]:
@@ -82,15 +73,12 @@ def open_mask(path: Path, volume: Volume) -> NDArray[np.bool_]:
     return mask
 
 
-def check_memory(source: PickSource, config: DogConfig, max_memory: str | None) -> str:
+def check_memory(source: PickSource, picking_bytes: int, max_memory: str | None) -> str:
     """How much memory it takes, in words; raises InputError if there is not enough."""
     volume = source.volume
     held = 0 if isinstance(volume.data, np.memmap) else volume.data.nbytes
     held += 0 if source.mask is None else source.mask.nbytes
-    working = max(
-        dog_bytes(volume.shape, (source.spacing_angstrom,) * 3, config),
-        STATISTICS_BYTES * min(volume.data.size, SLAB_VOXELS),
-    )
+    working = max(picking_bytes, STATISTICS_BYTES * min(volume.data.size, SLAB_VOXELS))
     needed = BASE_BYTES + held + working
     limit = available_memory(torch.device("cpu"))
     if max_memory is not None:

@@ -13,7 +13,7 @@ import vitreous
 from vitreous.core import FileHeader, Poses, Volume, as_spacing
 from vitreous.io import write_text_atomic, write_volume
 from vitreous.io.pose_table import write_pose_table
-from vitreous.io.relion import write_relion5_particles, write_relion5_tomograms
+from vitreous.io.relion_writer import write_relion5_particles, write_relion5_tomograms
 from vitreous.io.tilt_metadata import write_mdoc, write_tilt_angles
 from vitreous.workflows.run_directory import RUN_SCHEMA, versions
 from vitreous.workflows.simulate.evidence import tomogram_report

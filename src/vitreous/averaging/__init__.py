@@ -1,0 +1,35 @@
+"""Subtomograms to poses and half maps: alignment within the missing wedge, averages."""
+
+from vitreous.averaging.alignment import Alignment, align
+from vitreous.averaging.average import WedgeAverage
+from vitreous.averaging.config import SearchConfig
+from vitreous.averaging.references import low_passed
+from vitreous.averaging.refinement import (
+    AverageConfig,
+    BoxedParticles,
+    ParticleSet,
+    Round,
+    particle_mask,
+    refine_halves,
+    starting_halves,
+)
+from vitreous.fourier.rotations import angles_between, nearby_rotations, rotation_grid, symmetry_group
+
+__all__ = [
+    "Alignment",
+    "AverageConfig",
+    "BoxedParticles",
+    "ParticleSet",
+    "Round",
+    "SearchConfig",
+    "WedgeAverage",
+    "align",
+    "angles_between",
+    "low_passed",
+    "nearby_rotations",
+    "particle_mask",
+    "refine_halves",
+    "rotation_grid",
+    "starting_halves",
+    "symmetry_group",
+]

@@ -1,0 +1,127 @@
+"""Align subtomograms to a template: the rotation and shift that explain each best, given its wedge."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from vitreous.averaging.band import make_band, soft_sphere
+from vitreous.averaging.comparison import EDGE, Comparison
+from vitreous.averaging.config import SearchConfig
+from vitreous.averaging.search import Candidates, Limits, refined, search_around, search_everywhere
+from vitreous.core import Progress, SilentProgress
+from vitreous.fourier.turning import TurnedSpectrum
+
+SMEAR = 1.5  # coarse searches see no finer than this share of how far one step moves the particle's rim
+BALL = math.sqrt(5 / 3)  # radius of a solid ball over its radius of gyration
+
+
+@dataclass(frozen=True, eq=False)
+class Alignment:
+    """How each particle lies in its box.
+
+    Parameters
+    ----------
+    rotations
+        (n, 3, 3) float64, particle → tomogram, acts on (z, y, x) columns.
+    shifts_voxel
+        (n, 3) float64, zyx: the particle's centre, from voxel side // 2 of its box.
+    scores
+        (n,) float64: correlation with the turned template over the band that the tomogram measures.
+    """
+
+    rotations: Tensor
+    shifts_voxel: Tensor
+    scores: Tensor
+
+    def __len__(self) -> int:
+        return len(self.scores)
+
+    def select(self, keep: Tensor) -> Alignment:
+        """Those that an index or flags name."""
+        return Alignment(self.rotations[keep], self.shifts_voxel[keep], self.scores[keep])
+
+
+def align(
+    subtomograms: Tensor,
+    template: Tensor,
+    wedge: Tensor,
+    search: SearchConfig | None = None,
+    *,
+    start: Alignment | None = None,
+    progress: Progress | None = None,
+) -> Alignment:
+    """Find rotation and shift of many particles by correlation with a template within the missing wedge.
+
+    The score is the constrained correlation of [forster]: Σ Re S·T* / √(Σ|S|² Σ|T|²) over the frequencies of
+    the band that the tomogram measures, T being the turned and shifted template as the tomogram passes
+    it, and both whitened. Particles and template are lists of those frequencies: the template is turned
+    once for each orientation, and its product with all shifts of all particles is one of matrices.
+
+    Parameters
+    ----------
+    subtomograms
+        (n, side, side, side), an even side, the particle near voxel side // 2; from tomograms of one wedge.
+    template
+        (side, side, side), of the same polarity, the centre of rotation at voxel side // 2, zero outside
+        the particle.
+    wedge
+        (side, side, side // 2 + 1) in the order of `torch.fft.rfftn`: what the tomogram passes of each
+        frequency, such as `fourier.measured_region(..., half=True)`.
+    search
+        How to search; `SearchConfig()` if None.
+    start
+        Where to begin: shifts in any case, and orientations if `search.reach_deg` is given.
+    progress
+        Receives progress, and may stop.
+
+    Raises
+    ------
+    ValueError
+        If sizes do not fit, a local search has nothing to start from, or the band holds no frequency.
+    Interrupted
+        If the user stopped.
+    """
+    search = search or SearchConfig()
+    progress = progress or SilentProgress()
+    side = template.shape[-1]
+    if subtomograms.ndim != 4 or subtomograms.shape[1:] != (side,) * 3:
+        raise ValueError(f"boxes {tuple(subtomograms.shape)} do not fit a template of {side} voxels")
+    if search.reach_deg is not None and start is None:
+        raise ValueError("a search around orientations needs orientations to start from")
+    count = len(subtomograms)
+    if not count:
+        return Alignment(*(torch.zeros(shape, dtype=torch.float64) for shape in ((0, 3, 3), (0, 3), (0,))))
+    centres = torch.zeros(count, 3, dtype=torch.float64) if start is None else start.shifts_voxel.double()
+    turned = TurnedSpectrum(template * soft_sphere(side, side / 2 - EDGE, EDGE))
+    fine = Comparison(subtomograms, make_band(side, search.band, wedge), turned, whiten=search.whiten)
+    if search.reach_deg is None:
+        band = make_band(side, coarse_limits(search, template), wedge)
+        coarse = Comparison(subtomograms, band, turned, whiten=search.whiten)
+        found, limits = (
+            search_everywhere(coarse, search, centres, progress),
+            Limits(centres, search.shift_voxels),
+        )
+    else:
+        assert start is not None
+        turns = start.rotations.double()
+        limits = Limits(centres, search.shift_voxels, turns, search.reach_deg)
+        begun = Candidates(turns[:, None], centres[:, None], start.scores[:, None])
+        found = search_around(fine, search, begun, limits, progress)
+    best = refined(fine, found, search, limits, progress)
+    return Alignment(best.rotations[:, 0], best.shifts[:, 0], best.scores[:, 0].double())
+
+
+def coarse_limits(search: SearchConfig, template: Tensor) -> tuple[float, float]:
+    """The band of a search over all orientations: no finer than one step of the grid leaves of a particle."""
+    side = template.shape[-1]
+    square = (torch.arange(side) - side // 2).float() ** 2
+    distance = square[:, None, None] + square[:, None] + square
+    weight = template.float().square()
+    radius = BALL * math.sqrt(float((weight * distance).sum() / weight.sum().clamp_min(1e-30)))
+    limit = 1 / max(SMEAR * math.radians(search.angular_step_deg) * radius, 1e-6)
+    low, high = search.band
+    return low, min(high, max(limit, low + 3 / side))

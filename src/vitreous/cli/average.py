@@ -1,0 +1,107 @@
+"""`vitreous average`."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from vitreous.cli.console import ConsoleProgress, print_result
+from vitreous.cli.denoise import Json, Quiet
+from vitreous.cli.pick import full_structure
+from vitreous.core.errors import InputError
+
+
+def register(app: typer.Typer) -> None:
+    """Add this module's command."""
+    app.command("average")(average_command)
+
+
+def average_command(
+    files: Annotated[list[Path], typer.Argument(help="Tomograms, and the STAR file of the picks in them.")],
+    output: Annotated[Path, typer.Option("-o", "--output", help="Folder for maps, particles and report.")],
+    template: Annotated[
+        str | None,
+        typer.Option(
+            help="phantom:NAME, pdb:ID, an atomic model or a map to begin with; else the picks' own average."
+        ),
+    ] = None,
+    symmetry: Annotated[str, typer.Option(help="Point group: C1, C2 …, D2 …, T, O or I.")] = "C1",
+    low_pass: Annotated[
+        float, typer.Option(help="Finest detail of the template that is used, in Å.", metavar="A")
+    ] = 60.0,
+    rounds: Annotated[int, typer.Option(help="Rounds of alignment and averaging.", min=1)] = 4,
+    angular_step: Annotated[
+        float, typer.Option(help="Of the first search, in degrees.", metavar="DEG")
+    ] = 15.0,
+    reach: Annotated[
+        float | None,
+        typer.Option(help="Search only so far around the picks' orientations, in degrees.", metavar="DEG"),
+    ] = None,
+    shift: Annotated[
+        float, typer.Option(help="How far from its pick a particle may be, in Å.", metavar="A")
+    ] = 40.0,
+    box: Annotated[int | None, typer.Option(help="Side of the subtomograms in voxels; even.")] = None,
+    diameter: Annotated[
+        float | None, typer.Option(help="Of the particle in Å; the template's.", metavar="A")
+    ] = None,
+    tilt_range: Annotated[
+        tuple[float, float] | None,
+        typer.Option(help="Signed lowest and highest tilt; else read off the tomogram.", metavar="MIN MAX"),
+    ] = None,
+    invert: Annotated[
+        bool, typer.Option("--invert", help="Particles are bright; otherwise dark, as in raw tomograms.")
+    ] = False,
+    voxel_size: Annotated[
+        float | None, typer.Option(help="Voxel spacing in Å where the files have none.")
+    ] = None,
+    max_memory: Annotated[str | None, typer.Option(help="Memory to stay under, such as 8GB.")] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the run in the folder.")] = False,
+    quiet: Quiet = False,
+    json: Json = False,
+) -> None:
+    """Align and average picked particles in two halves: half maps, FSC, aligned particles and a report."""
+    if voxel_size is not None and not 0 < voxel_size < math.inf:
+        raise InputError("--voxel-size must be a positive number of Å")
+    tables = [path for path in files if path.suffix.lower() == ".star"]
+    volumes = tuple(path.absolute() for path in files if path not in tables)
+    if len(tables) != 1 or not volumes:
+        raise InputError("averaging needs tomograms and one .star file of picks", remedy="name them in a row")
+    progress = ConsoleProgress(quiet=quiet)
+
+    from vitreous.workflows.average import AverageRequest, AverageSettings, average_files
+
+    settings = AverageSettings(
+        full_structure(template),
+        symmetry,
+        low_pass,
+        rounds,
+        angular_step,
+        reach,
+        shift,
+        box,
+        diameter,
+        tilt_range,
+        invert,
+        max_memory,
+    )
+    request = AverageRequest(
+        volumes, tables[0].absolute(), output.absolute(), settings, voxel_size, overwrite
+    )
+    with progress.active():
+        show_average(average_files(request, progress), as_json=json)
+
+
+def show_average(facts: dict[str, Any], *, as_json: bool) -> None:
+    """Print what came out and where it is."""
+    resolution = facts["resolution_angstrom"]
+    text = "none" if resolution is None else f"{resolution:.1f} Å"
+    lines = [
+        f"average of {facts['particles']} particles: {facts['average']}",
+        f"resolution: {text} (half maps, FSC = 0.143)",
+        f"particles: {facts['particles_star']}",
+        f"report: {facts['report']}",
+    ]
+    print_result(facts, lines, as_json=as_json)

@@ -1,0 +1,101 @@
+"""The transfer table: what is trained on, crops with their labels, scores, and the summary."""
+
+import numpy as np
+import pytest
+import torch
+
+from vitreous.benchmark import transfer
+from vitreous.benchmark.tables import TABLES
+from vitreous.benchmark.transfer import CEILING, CLEAN, CONVERTED, METHODS, OURS, PLAIN, Setup
+from vitreous.benchmark.transfer_worlds import STRUCTURES, CropSamples, labelled, standardized
+from vitreous.core import InputError, SilentProgress
+from vitreous.methods.adaptation import AdaptationConfig
+
+TINY = Setup((32, 56, 56), 1, 1, 2, 2, 4, 2, 4, 1, side=16)
+
+
+def test_crops_carry_their_labels_through_turns_and_hold_every_class():
+    rng = np.random.default_rng(0)
+    labels = (rng.random((40, 48, 56)) < 0.02).astype(np.uint8)
+    labels[:20] *= 2
+    values = labels.astype(np.float32) + 10 * np.arange(56, dtype=np.float32) / 56
+    samples = CropSamples([values], [labels], 16)
+    drawn, classes = samples.draw(30, torch.Generator().manual_seed(0))
+    assert (drawn.shape, drawn.dtype) == ((30, 1, 16, 16, 16), torch.float32)
+    assert (classes.shape, classes.dtype) == ((30, 16, 16, 16), torch.int64)
+    assert set(classes.unique().tolist()) == {0, 1, 2}
+    # The slope along x is less than one step between neighbours, so that labels can be read off the values.
+    rest = drawn[:, 0] - classes
+    assert torch.allclose(rest, rest[:, :1, :1].expand_as(rest), atol=1e-5)
+    again = samples.draw(30, torch.Generator().manual_seed(0))
+    assert torch.equal(again[0], drawn)
+
+
+def test_gaussian_noise_is_as_strong_as_it_is_in_the_target(monkeypatch):
+    monkeypatch.setattr(transfer, "noise_to_signal", lambda setup: 2.0)
+    noisy, truth = transfer.training_volumes(TINY, 5, PLAIN, SilentProgress())
+    clean, _ = transfer.training_volumes(TINY, 5, CLEAN, SilentProgress())
+    assert (len(noisy), len(clean)) == (2, 1)  # draws of one grand model
+    assert truth[0] is truth[1]
+    for volume in noisy:
+        # Correlation of x and x + 2 n is 1/√5; 4 standard errors of it over 100,000 voxels are 0.01.
+        assert np.corrcoef(volume.ravel(), clean[0].ravel())[0, 1] == pytest.approx(5**-0.5, abs=0.01)
+    assert np.abs(noisy[0] - noisy[1]).max() > 1
+
+
+def test_protein_is_dark_in_everything_that_is_trained_on():
+    model = labelled(TINY.shape, transfer.GRAND)
+    inside = model.labels > 0
+    for method in (CLEAN, CEILING):
+        (volume, *_), _ = transfer.training_volumes(TINY, 5, method, SilentProgress())
+        assert volume[inside].mean() < volume[~inside].mean()
+        assert volume.std() == pytest.approx(1, abs=1e-3)
+    assert set(np.unique(model.labels)) <= set(range(len(STRUCTURES) + 1))
+    assert standardized(3 * model.density + 5).mean() == pytest.approx(0, abs=1e-4)
+
+
+def test_scores_are_of_classes_and_of_all():
+    truth = np.zeros((4, 4, 4), np.uint8)
+    truth[0], truth[1] = 1, 3
+    found = np.where(truth == 3, 2, truth).astype(np.uint8)
+    scores = transfer.scored(found, truth)
+    assert scores["dice_any"] == 1.0
+    assert [scores[f"dice_{name}"] for name in STRUCTURES] == [1.0, 0.0, 0.0]
+    assert scores["dice"] == pytest.approx(1 / 3)
+
+
+@pytest.mark.slow
+def test_every_way_of_training_runs(monkeypatch):
+    monkeypatch.setattr(
+        transfer, "AdaptationConfig", lambda **fields: AdaptationConfig(**{**fields, "patch_side": 16})
+    )
+    progress = SilentProgress()
+    for method in (PLAIN, OURS, CLEAN + CONVERTED):
+        record = transfer.measure_transfer(TINY, 5, method, progress)
+        assert 0 <= record["dice"] <= 1
+        assert record["seconds"] > 0
+
+
+def test_rows_and_summary():
+    rows = list(transfer.transfer_rows("small", (1, 2), (OURS, PLAIN), SilentProgress()))
+    assert [r.key["method"] for r in rows] == [PLAIN, OURS] * 2
+    with pytest.raises(InputError, match="no row"):
+        list(transfer.transfer_rows("small", (1,), ("isonet",), SilentProgress()))
+    records = [
+        {
+            "scale": "small",
+            "seed": seed,
+            "method": method,
+            "dice": dice,
+            "dice_any": dice,
+            **{f"dice_{name}": dice for name in STRUCTURES},
+            "seconds": 1.0,
+        }
+        for seed in (1, 2)
+        for method, dice in ((PLAIN, 0.3), (OURS, 0.3 + 0.05 * seed))
+    ]
+    table, asked = TABLES["dual-transfer"].summarize(records)
+    assert [row[0] for row in table.rows] == [PLAIN, OURS]
+    assert asked.rows == [["dual above gaussian", "2", "+5", "+7.5", "+5.0"]]
+    assert transfer.summarize([r for r in records if r["method"] == PLAIN])[-1].heading.startswith("Dice")
+    assert set(METHODS) > {PLAIN, OURS}
