@@ -13,7 +13,9 @@ from vitreous.cli.denoise import Device, Json, Quiet, Seed, seconds_of
 from vitreous.cli.segment import Inverted
 from vitreous.core.errors import InputError
 
-STRUCTURE_HELP = "phantom:NAME, pdb:ID, a .pdb or .cif file, or a map with its mass in kDa: map.mrc@540. Several."
+STRUCTURE_HELP = (
+    "phantom:NAME, pdb:ID, a .pdb or .cif file, or a map with its mass in kDa: map.mrc@540. Several."
+)
 
 
 def register(app: typer.Typer) -> None:
@@ -42,10 +44,9 @@ def annotate_command(
     defocus: Annotated[
         float | None, typer.Option(help="Underfocus in µm, if known; else 2.5 to 5.", metavar="UM")
     ] = None,
-    adaptation: Annotated[
-        str, typer.Option(help="vox-uda: to the tomogram itself; source-only: none.")
-    ] = "source-only",
-    binning: Annotated[int | None, typer.Option(help="The network works on voxels so many times wider.")] = None,
+    binning: Annotated[
+        int | None, typer.Option(help="The network works on voxels so many times wider.")
+    ] = None,
     invert: Inverted = None,
     voxel_size: Annotated[
         float | None, typer.Option(help="Voxel spacing in Å where the file has none.")
@@ -65,9 +66,7 @@ def annotate_command(
 
     from vitreous.workflows.annotate import AnnotateRequest, AnnotateSettings, annotate_file
 
-    settings = AnnotateSettings(
-        steps, budget, seed, device, max_memory, invert, tilt_range, defocus, adaptation, binning
-    )
+    settings = AnnotateSettings(steps, budget, seed, device, max_memory, invert, tilt_range, defocus, binning)
     file, *more = words  # an option takes one word, so the other structures stand among the arguments
     request = AnnotateRequest(
         Path(file).absolute(),

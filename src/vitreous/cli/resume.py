@@ -8,8 +8,8 @@ from typing import Annotated
 import typer
 
 from vitreous.cli import dual
-from vitreous.cli.annotate import show_annotated
 from vitreous.cli.adapt import show_adapted
+from vitreous.cli.annotate import show_annotated
 from vitreous.cli.average import show_average
 from vitreous.cli.console import ConsoleProgress, print_result
 from vitreous.cli.denoise import Json, Quiet, show

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from vitreous.core import InputError, Interrupted, Progress, VitreousError
-from vitreous.io import check_writable, faults_in_words, file_sha256
+from vitreous.core import InputError, Interrupted, Progress, SilentProgress
+from vitreous.core.errors import VitreousError
+from vitreous.io import check_writable, faults_in_words, file_sha256, write_text_atomic
+from vitreous.training import CheckpointStore
+from vitreous.workflows.annotate.believe import average, judge
 from vitreous.workflows.annotate.network import segment, simulate, train_network
 from vitreous.workflows.annotate.picks import pick
-from vitreous.workflows.annotate.request import FIRST_BUDGET_SHARE, AnnotateRequest
+from vitreous.workflows.annotate.report import annotation_report
+from vitreous.workflows.annotate.request import FIRST_BUDGET_SHARE, AnnotateRequest, AnnotateSettings
 from vitreous.workflows.annotate.work import Work
 from vitreous.workflows.denoise import DenoiseSettings
 from vitreous.workflows.denoise_files import DenoiseRequest, denoise_file
@@ -79,6 +83,8 @@ STAGES = (
     Stage("train", train_network, "training the segmentation network"),
     Stage("segment", segment, "segmenting"),
     Stage("pick", pick, "picking"),
+    Stage("average", average, "averaging"),
+    Stage("judge", judge, "judging"),
 )
 
 
@@ -113,8 +119,88 @@ def annotate_file(request: AnnotateRequest, progress: Progress) -> dict[str, Any
                 work.facts[stage.name] = carried_out(stage, work, facts)
                 run.write({**facts, "stages": work.facts})
         facts |= {"status": "done", "stages": work.facts}
+        write_text_atomic(run.report, annotation_report(work, facts))
         run.write(facts)
-    return {"output": str(request.output), "report": str(run.report), **facts}
+        CheckpointStore(work.place("checkpoints")).clear()
+    return outcome(request, run, facts)
+
+
+def annotate(
+    tomogram: str | Path,
+    structures: Sequence[str],
+    output: str | Path,
+    *,
+    voxel_size_angstrom: float | None = None,
+    overwrite: bool = False,
+    progress: Progress | None = None,
+    **settings: Any,
+) -> dict[str, Any]:
+    """Find the structures of a list in a tomogram, and say how far to believe it.
+
+    Parameters
+    ----------
+    tomogram
+        A file.
+    structures
+        "phantom:NAME", "pdb:ID", atomic models, or maps with their mass: "map.mrc@540".
+    output
+        The folder for everything.
+    voxel_size_angstrom
+        Where the file has none.
+    overwrite
+        Replace what an earlier run left.
+    progress
+        Receives progress; silent by default.
+    **settings
+        Fields of `AnnotateSettings`, such as `steps` or `seed`.
+
+    Returns
+    -------
+    dict
+        For each structure the verdict in "structures"; where the results are in "output" and "report".
+
+    Raises
+    ------
+    InputError
+        If something cannot be used.
+    """
+    request = AnnotateRequest(
+        Path(tomogram).absolute(),
+        tuple(structures),
+        Path(output).absolute(),
+        AnnotateSettings(**settings),
+        voxel_size_angstrom,
+        overwrite,
+    )
+    return annotate_file(request, progress or SilentProgress())
+
+
+def outcome(request: AnnotateRequest, run: RunDirectory, facts: Mapping[str, Any]) -> dict[str, Any]:
+    """What a user wants to know of a finished run."""
+    return {
+        "output": str(request.output),
+        "report": str(run.report),
+        "structures": facts["stages"]["judge"]["structures"],
+        "seconds": {name: stage["seconds"] for name, stage in facts["stages"].items()},
+        "warnings": facts["stages"]["inspect"]["warnings"],
+    }
+
+
+def rerender_annotation(run_dir: Path) -> Path:
+    """Write the report of a finished run again, from its files.
+
+    Raises
+    ------
+    InputError
+        If it is not finished, or the tomogram is not what it was.
+    """
+    run = RunDirectory(run_dir.absolute())
+    facts = run.read()
+    if facts["kind"] != KIND or facts["status"] != "done":
+        raise InputError("is no finished annotation", path=run.path, remedy="resume it first")
+    check_unchanged(facts["inputs_sha256"])
+    work = Work(AnnotateRequest.from_json(facts["request"], run.path), SilentProgress(), facts["stages"])
+    return write_text_atomic(run.report, annotation_report(work, facts))
 
 
 def carried_out(stage: Stage, work: Work, facts: Mapping[str, Any]) -> dict[str, Any]:

@@ -36,8 +36,6 @@ class AnnotateSettings:
         Signed lowest and highest tilt; read off the noise if None.
     defocus_um
         Underfocus of the tomogram in µm; if None, the network is trained for 2.5 to 5 µm.
-    adaptation
-        How the network is adapted to the tomogram.
     binning
         The network works on the tomogram binned by this factor.
     """
@@ -50,7 +48,6 @@ class AnnotateSettings:
     invert: bool | None = None
     tilt_range_deg: tuple[float, float] | None = None
     defocus_um: float | None = None
-    adaptation: str = "vox-uda"
     binning: int | None = None
 
     def check(self) -> None:
@@ -162,7 +159,6 @@ class AnnotateRequest:
             "--seed": settings.seed or None,
             "--max-memory": settings.max_memory,
             "--defocus": settings.defocus_um,
-            "--adaptation": None if settings.adaptation == "vox-uda" else settings.adaptation,
             "--binning": settings.binning,
             "--voxel-size": self.voxel_size_angstrom,
         }

@@ -84,9 +84,10 @@ class Subject:
         (Pang et al. 2021), so noise that looked like a particle in the first does not in the second.
         """
         generator = step_generator(SPLIT_SEED, seed)
-        drawn = NoiseGenerator(self.noise, self.working.shape).draw(generator)[0].numpy()
-        alpha = np.float32(ALPHA)
-        return self.working + alpha * drawn, self.working - drawn / alpha
+        drawn: Array = NoiseGenerator(self.noise, self.working.shape).draw(generator)[0].numpy()
+        searched: Array = (self.working + ALPHA * drawn).astype(np.float32)
+        judged: Array = (self.working - drawn / ALPHA).astype(np.float32)
+        return searched, judged
 
 
 def open_subject(request: AnnotateRequest, templates: Sequence[Template]) -> Subject:
