@@ -17,6 +17,7 @@ __version__ = "0.1.0"
 if TYPE_CHECKING:
     from vitreous.core import Volume
     from vitreous.io import open_volume, write_volume
+    from vitreous.workflows.annotate import annotate
     from vitreous.workflows.denoise import denoise
     from vitreous.workflows.inspect import inspect_tomogram
     from vitreous.workflows.simulate import simulate_tomogram
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "Volume": "vitreous.core",
+    "annotate": "vitreous.workflows.annotate",
     "denoise": "vitreous.workflows.denoise",
     "fill_wedge": "vitreous.workflows.wedge",
     "inspect_tomogram": "vitreous.workflows.inspect",
@@ -34,6 +36,7 @@ _HOMES = {
 
 __all__ = [
     "Volume",
+    "annotate",
     "denoise",
     "fill_wedge",
     "inspect_tomogram",

@@ -154,12 +154,16 @@ def report_command(
     from vitreous.workflows.run_directory import RunDirectory
 
     kind = RunDirectory(run_dir.absolute()).read()["kind"]
-    if kind in ("simulate", "pick", "average") and picture is not None:
+    if kind in ("simulate", "pick", "average", "annotate") and picture is not None:
         raise InputError("--picture belongs to a denoised tomogram", remedy="leave it out")
     if kind == "simulate":
         from vitreous.workflows.simulate import rerender_simulation
 
         path = rerender_simulation(run_dir)
+    elif kind == "annotate":
+        from vitreous.workflows.annotate import rerender_annotation
+
+        path = rerender_annotation(run_dir)
     elif kind == "average":
         from vitreous.workflows.average import rerender_average
 

@@ -14,6 +14,7 @@ import typer
 import vitreous
 from vitreous.cli import (
     adapt,
+    annotate,
     average,
     denoise,
     dual,
@@ -59,6 +60,7 @@ simulate.register(app)
 pick.register(app)
 average.register(app)
 segment.register(app)
+annotate.register(app)
 adapt.register(app)
 resume.register(app)
 

@@ -9,6 +9,7 @@ import typer
 
 from vitreous.cli import dual
 from vitreous.cli.adapt import show_adapted
+from vitreous.cli.annotate import show_annotated
 from vitreous.cli.average import show_average
 from vitreous.cli.console import ConsoleProgress, print_result
 from vitreous.cli.denoise import show
@@ -71,6 +72,10 @@ def resume_command(
             from vitreous.workflows.segment import resume_segmentation
 
             show_segmented(resume_segmentation(run_dir, progress), as_json=json)
+        elif kind == "annotate":
+            from vitreous.workflows.annotate import resume_annotation
+
+            show_annotated(resume_annotation(run_dir, progress), as_json=json)
         else:
             from vitreous.workflows.denoise_files import resume
 

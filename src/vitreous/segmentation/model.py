@@ -60,6 +60,7 @@ class ModelDescription(BaseModel):
 NETWORKS: Mapping[str, Callable[[ModelDescription], nn.Module]] = {
     "voxresnet": lambda d: VoxResNet(len(d.classes), width=d.width, norm=d.norm),
     "unet": lambda d: UNet3d(1, len(d.classes), width=d.width),
+    "unet-norm": lambda d: UNet3d(1, len(d.classes), width=d.width, norm=True),
 }
 
 

@@ -1,0 +1,90 @@
+"""`vitreous annotate`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from vitreous.cli.console import ConsoleProgress, print_result
+from vitreous.cli.options import Device, Json, MaxMemory, Overwrite, Quiet, Seed, Steps, VoxelSize, seconds_of
+from vitreous.cli.segment import Inverted
+
+STRUCTURE_HELP = (
+    "phantom:NAME, pdb:ID, a .pdb or .cif file, or a map with its mass in kDa: map.mrc@540. Several."
+)
+
+
+def register(app: typer.Typer) -> None:
+    """Add this module's command."""
+    app.command("annotate")(annotate_command)
+
+
+def annotate_command(
+    words: Annotated[list[str], typer.Argument(help="Tomogram: MRC or OME-Zarr.", metavar="FILE")],
+    output: Annotated[Path, typer.Option("-o", "--output", help="Folder for everything.")],
+    structures: Annotated[
+        list[str] | None, typer.Option("--structures", help=STRUCTURE_HELP, metavar="ID...")
+    ] = None,
+    steps: Steps = None,
+    time_budget: Annotated[
+        str | None, typer.Option(help="Training time of both networks instead of steps: 5m, 1h.")
+    ] = None,
+    tilt_range: Annotated[
+        tuple[float, float] | None,
+        typer.Option(
+            help="Signed lowest and highest tilt in degrees; else read off the noise.", metavar="MIN MAX"
+        ),
+    ] = None,
+    defocus: Annotated[
+        float | None, typer.Option(help="Underfocus in µm, if known; else 2.5 to 5.", metavar="UM")
+    ] = None,
+    binning: Annotated[
+        int | None, typer.Option(help="The network works on voxels so many times wider.")
+    ] = None,
+    invert: Inverted = None,
+    voxel_size: VoxelSize = None,
+    max_memory: MaxMemory = None,
+    overwrite: Overwrite = False,
+    seed: Seed = 0,
+    device: Device = "auto",
+    quiet: Quiet = False,
+    json: Json = False,
+) -> None:
+    """Find the structures you name in a tomogram, and say how far to believe it."""
+    budget = None if time_budget is None else seconds_of(time_budget)
+    progress = ConsoleProgress(quiet=quiet)
+
+    from vitreous.workflows.annotate import AnnotateRequest, AnnotateSettings, annotate_file
+
+    settings = AnnotateSettings(steps, budget, seed, device, max_memory, invert, tilt_range, defocus, binning)
+    file, *more = words  # an option takes one word, so the other structures stand among the arguments
+    request = AnnotateRequest(
+        Path(file).absolute(),
+        tuple(absolute_structure(text) for text in (*(structures or ()), *more)),
+        output.absolute(),
+        settings,
+        voxel_size,
+        overwrite,
+    )
+    with progress.active():
+        show_annotated(annotate_file(request, progress), as_json=json)
+
+
+def absolute_structure(text: str) -> str:
+    """A structure with the absolute path of its file, if it is one.
+
+    Examples
+    --------
+    >>> absolute_structure("phantom:tric")
+    'phantom:tric'
+    """
+    return text if text.startswith(("phantom:", "pdb:")) else str(Path(text).absolute())
+
+
+def show_annotated(facts: dict[str, Any], *, as_json: bool) -> None:
+    """Print what was found, and where everything is."""
+    lines = [f"{name}: {found['said']}" for name, found in facts["structures"].items()]
+    lines += [f"results: {facts['output']}", f"report: {facts['report']}"]
+    print_result(facts, lines, as_json=as_json)

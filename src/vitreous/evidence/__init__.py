@@ -1,0 +1,29 @@
+"""How far to believe what was found: decoys, tests with stated error rates, and verdicts in words."""
+
+from vitreous.evidence.decoys import low_passed, mirror_image, phase_randomized, slab_of
+from vitreous.evidence.detail import DetailEvidence, detail_beyond
+from vitreous.evidence.verdict import (
+    FOUND,
+    NOT_FOUND,
+    UNCLEAR,
+    PickScores,
+    Verdict,
+    VerdictConfig,
+    judge_class,
+)
+
+__all__ = [
+    "FOUND",
+    "NOT_FOUND",
+    "UNCLEAR",
+    "DetailEvidence",
+    "PickScores",
+    "Verdict",
+    "VerdictConfig",
+    "detail_beyond",
+    "judge_class",
+    "low_passed",
+    "mirror_image",
+    "phase_randomized",
+    "slab_of",
+]

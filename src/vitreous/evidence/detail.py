@@ -1,0 +1,78 @@
+"""Detail finer than the template that was searched with: there nothing of it can have been copied."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vitreous.evidence.decoys import frequencies, phase_randomized
+from vitreous.metrics import band_correlation
+
+DRAWS = 199  # random phases: the smallest p value is 1 in 200
+
+Array = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class DetailEvidence:
+    """How an average agrees with a structure between two resolutions.
+
+    Parameters
+    ----------
+    correlation
+        Over all frequencies of the band.
+    p_value
+        How often random phases in the band agree as well.
+    band_angstrom
+        Coarse and fine end, in Å.
+    """
+
+    correlation: float
+    p_value: float
+    band_angstrom: tuple[float, float]
+
+
+def detail_beyond(
+    average: Array,
+    structure: Array,
+    voxel_spacing_angstrom: float,
+    band_angstrom: tuple[float, float],
+    rng: np.random.Generator,
+    *,
+    draws: int = DRAWS,
+) -> DetailEvidence | None:
+    """Compare an average with a structure beyond the resolution at which it was aligned.
+
+    Random phases within the band, everything else kept, say what chance gives: a randomization test whose
+    p value is right for any spectrum, mask and number of particles.
+
+    Parameters
+    ----------
+    average, structure
+        (z, y, x), one orientation and place, both protein bright, within the same soft mask.
+    voxel_spacing_angstrom
+        Edge of a voxel in Å.
+    band_angstrom
+        Coarse and fine end in Å; the fine one is raised to 2.2 voxels.
+    rng
+        Draws the phases.
+    draws
+        How many random structures to compare with.
+
+    Returns
+    -------
+    None if the band holds no frequency.
+    """
+    coarse, fine = band_angstrom[0], max(band_angstrom[1], 2.2 * voxel_spacing_angstrom)
+    band = voxel_spacing_angstrom / coarse, voxel_spacing_angstrom / fine
+    radius = frequencies(average.shape)
+    if not ((radius > band[0]) & (radius < band[1])).any():
+        return None
+    seen = band_correlation(average, structure, band)
+    chance = [
+        band_correlation(average, phase_randomized(structure, rng, band[0]), band) for _ in range(draws)
+    ]
+    p_value = (1 + sum(value >= seen for value in chance)) / (1 + draws)
+    return DetailEvidence(seen, p_value, (coarse, fine))

@@ -1,0 +1,202 @@
+"""From scores of picks and decoys to a verdict in words, with a stated rate of error."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field, PositiveInt
+from scipy.stats import binomtest, mannwhitneyu
+
+from vitreous.evidence.detail import DetailEvidence
+
+FOUND, NOT_FOUND, UNCLEAR = "found", "not found", "not enough evidence"
+
+Real = NDArray[np.float64]
+
+
+class VerdictConfig(BaseModel):
+    """When to say "found".
+
+    `level` is the chance of one wrong "found" in the whole list of structures: it is shared out among them
+    (Bonferroni). `fewest`: with fewer picks nothing is found, whatever they look like. `weak_level`: what is
+    not even as unlikely as that is no evidence at all.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    level: float = Field(0.01, gt=0, lt=0.5)
+    weak_level: float = Field(0.05, gt=0, lt=0.5)
+    fewest: PositiveInt = 6
+    most_of_noise: float = Field(0.05, gt=0, lt=0.5)
+
+
+@dataclass(frozen=True, eq=False)
+class PickScores:
+    """How well particles align, the higher the better; every score from the same search.
+
+    Parameters
+    ----------
+    structure
+        (n,) picks, aligned to the structure.
+    decoys
+        The same picks, aligned to what is not the structure: name → (n,).
+    elsewhere
+        (m,) random places of the tomogram, aligned to the structure.
+    """
+
+    structure: Real
+    decoys: Mapping[str, Real] = field(default_factory=dict)
+    elsewhere: Real = field(default_factory=lambda: np.zeros(0))
+
+    def __post_init__(self) -> None:
+        if any(len(scores) != len(self.structure) for scores in self.decoys.values()):
+            raise ValueError("every decoy needs a score for every pick")
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What can be said of one class.
+
+    Parameters
+    ----------
+    outcome
+        FOUND, NOT_FOUND or UNCLEAR.
+    picks
+        How many there were.
+    above_noise
+        About how many of them align better than random places do.
+    p_noise
+        That picks align no better than random places (Mann-Whitney, one-sided).
+    p_decoy
+        That they align to the structure no more often than to the decoy that does best (sign test).
+    shares
+        Share of the picks that align better to the structure than to each decoy.
+    rival
+        The decoy that does best; "" without one.
+    reasons
+        Sentences.
+    """
+
+    outcome: str
+    picks: int
+    above_noise: int
+    p_noise: float
+    p_decoy: float
+    shares: Mapping[str, float]
+    rival: str
+    reasons: tuple[str, ...]
+
+
+def judge_class(
+    scores: PickScores,
+    config: VerdictConfig | None = None,
+    *,
+    structures: int = 1,
+    detail: DetailEvidence | None = None,
+) -> Verdict:
+    """Judge one class of picks.
+
+    "Found" takes two things: picks align better than random places, and more often to the structure than to
+    each single decoy. The second is an intersection-union test: no decoy may hold as well, so that the test
+    against the best of them has the level of the whole. The scores must come from data whose noise had no
+    part in choosing the picks; then noise alone is found in at most `level` of all tomograms.
+
+    Parameters
+    ----------
+    scores
+        Of this class.
+    config
+        Levels.
+    structures
+        How many classes are judged in this tomogram.
+    detail
+        Agreement finer than the template that was searched with, if it was looked at.
+
+    Examples
+    --------
+    >>> rng = np.random.default_rng(0)
+    >>> right = PickScores(rng.normal(3, 1, 40), {"another": rng.normal(0, 1, 40)}, rng.normal(0, 1, 40))
+    >>> judge_class(right).outcome
+    'found'
+    >>> judge_class(PickScores(rng.normal(0, 1, 40), {}, rng.normal(0, 1, 40))).outcome
+    'not found'
+    """
+    config = config or VerdictConfig()
+    count, level = len(scores.structure), config.level / structures
+    if not count:
+        return Verdict(NOT_FOUND, 0, 0, 1.0, 1.0, {}, "", ("Nothing was picked.",))
+    p_noise, above = against_noise(scores, config)
+    shares = {name: share_better(scores.structure, other) for name, other in scores.decoys.items()}
+    rival = min(shares, key=lambda name: shares[name], default="")
+    p_decoy = 1.0 if not rival else sign_test(scores.structure, scores.decoys[rival])
+    said = in_words(config, level, count, above, p_noise, p_decoy, rival, shares)
+    if detail is not None:
+        said = (*said, detail_in_words(detail))
+    if p_noise > config.weak_level:
+        outcome = NOT_FOUND
+    elif count >= config.fewest and p_noise <= level and p_decoy <= level:
+        outcome = FOUND
+    elif rival and p_decoy > config.weak_level and shares[rival] <= 0.5 and count >= config.fewest:
+        outcome = NOT_FOUND
+    else:
+        outcome = UNCLEAR
+    return Verdict(outcome, count, above, p_noise, p_decoy, shares, rival, said)
+
+
+def against_noise(scores: PickScores, config: VerdictConfig) -> tuple[float, int]:
+    """P value of picks against random places, and about how many picks stand above these."""
+    if len(scores.elsewhere) < 2:
+        return 1.0, 0
+    p_value = float(mannwhitneyu(scores.structure, scores.elsewhere, alternative="greater").pvalue)
+    limit = np.quantile(scores.elsewhere, 1 - config.most_of_noise)
+    beyond = float((scores.structure > limit).mean())
+    share = max(0.0, (beyond - config.most_of_noise) / (1 - config.most_of_noise))
+    return p_value, round(share * len(scores.structure))
+
+
+def share_better(first: Real, second: Real) -> float:
+    """Share of pairs of which the first is higher, ties counted half."""
+    return float(((first > second) + 0.5 * (first == second)).mean())
+
+
+def sign_test(first: Real, second: Real) -> float:
+    """One-sided p value that the first of a pair is higher in no more than half of the pairs."""
+    wins, losses = int((first > second).sum()), int((first < second).sum())
+    return float(binomtest(wins, wins + losses, alternative="greater").pvalue) if wins + losses else 1.0
+
+
+def in_words(
+    config: VerdictConfig,
+    level: float,
+    count: int,
+    above: int,
+    p_noise: float,
+    p_decoy: float,
+    rival: str,
+    shares: Mapping[str, float],
+) -> tuple[str, ...]:
+    """What the tests say, one sentence each."""
+    said = []
+    if p_noise <= level:
+        said.append(f"About {above} of {count} picks align better than random places do (p = {p_noise:.1g}).")
+    else:
+        said.append(f"The {count} picks align hardly better than random places do (p = {p_noise:.2g}).")
+    if rival:
+        verb = "more often to it than" if p_decoy <= level else "not clearly more often to it than"
+        said.append(f"They align {verb} to {rival}, which does best of what it is not: {shares[rival]:.0%}.")
+    if count < config.fewest:
+        said.append(f"Fewer than {config.fewest} picks prove nothing.")
+    return tuple(said)
+
+
+def detail_in_words(detail: DetailEvidence) -> str:
+    """What the band beyond the search template says."""
+    coarse, fine = detail.band_angstrom
+    told = "agrees with" if detail.p_value <= 0.05 else "does not show"
+    return (
+        f"Between {coarse:.0f} and {fine:.0f} Å, finer than what was searched with, their average {told} the "
+        f"structure (correlation {detail.correlation:.2f}, p = {detail.p_value:.2g})."
+    )

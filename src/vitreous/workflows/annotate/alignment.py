@@ -1,0 +1,155 @@
+"""Picks and random places, aligned to the structure and to decoys, in data that picking has not seen."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from scipy.spatial import cKDTree
+from torch import Tensor
+
+from vitreous.averaging import Alignment, SearchConfig, align
+from vitreous.core import Template, read_block
+from vitreous.evidence import PickScores, mirror_image, phase_randomized, slab_of
+from vitreous.fourier import contrast_transfer, frequency_radius, measured_region
+from vitreous.simulate import make_gold
+from vitreous.workflows.annotate.specimens import DEFOCUS_UM, WITHOUT_WEDGE_DEG, strangers
+from vitreous.workflows.annotate.subject import Subject, diameter_of
+from vitreous.workflows.annotate.work import Work
+from vitreous.workflows.simulate.spec import ParticleSpec
+from vitreous.workflows.simulate.structures import template_of
+
+SEARCHED_ANGSTROM = 60.0  # of the poses that are averaged
+MOST_JUDGED = 40  # picks of a class, drawn from all: more would only make it slower
+ELSEWHERE = 40
+MOST_STRANGERS = 2
+WIDER = 1.5  # side of a box in diameters of the structure
+DEFOCI = 6
+LOWEST = 0.02  # cycles/voxel
+
+Array = NDArray[np.float32]
+
+
+@dataclass(frozen=True, eq=False)
+class Boxes:
+    """Where things are cut out for one structure.
+
+    Parameters
+    ----------
+    side
+        Voxels along an edge, even.
+    passed
+        What the tomogram passes of each frequency, in the order of rfftn: wedge and mean CTF.
+    spacing_angstrom
+        Edge of a voxel in Å.
+    """
+
+    side: int
+    passed: Tensor
+    spacing_angstrom: float
+
+    def cut(self, data: Array, positions_angstrom: NDArray[np.float64]) -> Tensor:
+        """(n, side, side, side): boxes whose voxel side // 2 is the nearest to each position."""
+        starts = np.rint(positions_angstrom / self.spacing_angstrom).astype(int) - self.side // 2
+        blocks = [read_block(data, start, (self.side,) * 3) for start in starts]
+        return torch.from_numpy(np.stack(blocks)) if blocks else torch.zeros(0, *(self.side,) * 3)
+
+    def fitted(self, density: Array) -> Tensor:
+        """A density of odd side in the middle of a box, cut or padded."""
+        before = self.side // 2 - density.shape[0] // 2
+        box = np.zeros((self.side,) * 3, np.float32)
+        inner = density[(slice(max(0, -before), max(0, -before) + self.side),) * 3]
+        start = max(0, before)
+        box[tuple(slice(start, start + n) for n in inner.shape)] = inner
+        return torch.from_numpy(box)
+
+    def aligned(self, boxes: Tensor, density: Array, finest_angstrom: float = 0.0) -> Alignment:
+        """The boxes, aligned to a density within a band that ends at a resolution, or near Nyquist."""
+        highest = 0.45 if not finest_angstrom else min(0.45, self.spacing_angstrom / finest_angstrom)
+        search = SearchConfig(
+            angular_step_deg=30.0,
+            shift_voxels=2.0,
+            band=(LOWEST, highest),
+            refinements=2,
+            candidates=1,
+        )
+        return align(boxes, self.fitted(density), self.passed, search)
+
+
+def boxes_for(subject: Subject, template: Template, defocus_um: float | None) -> Boxes:
+    """Boxes one and a half times as wide as a structure, with what the tomogram passes in them."""
+    side = 2 * math.ceil(WIDER * diameter_of(template) / subject.spacing_angstrom / 2) + 2
+    limits = subject.style.tilt_range_deg or WITHOUT_WEDGE_DEG
+    region = measured_region((side,) * 3, limits, half=True, tilt_axis=subject.style.tilt_axis)
+    return Boxes(
+        side,
+        region.float() * mean_transfer(side, subject.spacing_angstrom, defocus_um),
+        subject.spacing_angstrom,
+    )
+
+
+def mean_transfer(side: int, spacing_angstrom: float, defocus_um: float | None) -> Tensor:
+    """CTF of |k| on the half spectrum of a cube, averaged over the defoci that may be the tomogram's."""
+    defoci = torch.linspace(*((defocus_um, defocus_um) if defocus_um else DEFOCUS_UM), DEFOCI)
+    fine = 128
+    profile = contrast_transfer((fine, fine), spacing_angstrom, defoci).mean(0)[0]
+    radius = frequency_radius((side,) * 3, half=True).numpy()
+    frequencies = np.arange(len(profile)) / fine
+    return torch.from_numpy(np.interp(radius, frequencies, profile.numpy()).astype(np.float32))
+
+
+def decoys_of(work: Work, name: str, rng: np.random.Generator) -> dict[str, Array]:
+    """What picks of a structure are compared with, by what it is called in the report."""
+    template, spacing = work.templates[name], work.subject.style.simulated_spacing_angstrom
+    decoys = {
+        "a structure of random phases": phase_randomized(template.density, rng),
+        "another of random phases": phase_randomized(template.density, rng),
+        "a membrane": slab_of(template).density,
+        "a gold bead": make_gold(100.0, spacing).density,
+    }
+    for other, known in work.templates.items():
+        if other != name:
+            decoys[other] = known.density
+    for other in strangers(list(work.templates.values()), spacing)[:MOST_STRANGERS]:
+        decoys[f"phantom:{other}"] = template_of(ParticleSpec(structure=f"phantom:{other}"), spacing).density
+    return decoys
+
+
+def random_places(
+    shape: tuple[int, ...],
+    spacing: float,
+    away_from: NDArray[np.float64],
+    apart: float,
+    rng: np.random.Generator,
+) -> NDArray[np.float64]:
+    """Places in Å, (n, 3), drawn evenly where no pick is nearer than a distance, as far as there is room."""
+    places = rng.uniform(0, 1, (20 * ELSEWHERE, 3)) * (np.array(shape) - 1) * spacing
+    if len(away_from):
+        distance, _ = cKDTree(away_from).query(places)
+        places = places[distance > apart]
+    chosen: NDArray[np.float64] = places[:ELSEWHERE]
+    return chosen
+
+
+def scored(
+    work: Work, name: str, positions: NDArray[np.float64], judged: Array, rng: np.random.Generator
+) -> tuple[PickScores, Mapping[str, float]]:
+    """Scores of the picks of a structure, of its decoys and of random places; and of the mirror image."""
+    template = work.templates[name]
+    boxes = boxes_for(work.subject, template, work.request.settings.defocus_um)
+    cut = boxes.cut(judged, positions)
+    right = boxes.aligned(cut, template.density).scores.numpy()
+    decoys = {
+        other: boxes.aligned(cut, density).scores.numpy()
+        for other, density in decoys_of(work, name, rng).items()
+    }
+    empty = random_places(judged.shape, boxes.spacing_angstrom, positions, 0.5 * diameter_of(template), rng)
+    elsewhere = boxes.aligned(boxes.cut(judged, empty), template.density).scores.numpy()
+    hand = boxes.aligned(cut, mirror_image(template.density)).scores.numpy()
+    return PickScores(right, decoys, elsewhere), {
+        "share better than its mirror image": float((right > hand).mean())
+    }

@@ -1,0 +1,111 @@
+"""Averages of half sets, and the judgement of each class."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from vitreous.averaging import WedgeAverage
+from vitreous.averaging.band import soft_sphere
+from vitreous.core import Volume, as_spacing
+from vitreous.evidence import DetailEvidence, detail_beyond, judge_class
+from vitreous.io import write_volume
+from vitreous.metrics import fourier_shell_correlation, fsc_resolution
+from vitreous.picking import Picks
+from vitreous.workflows.annotate.alignment import MOST_JUDGED, SEARCHED_ANGSTROM, boxes_for, scored
+from vitreous.workflows.annotate.picks import read_picks
+from vitreous.workflows.annotate.work import Work, file_name
+
+FINEST_ANGSTROM = 30.0  # the CTF changes its sign beyond it
+FEWEST_FOR_HALVES = 4
+JUDGE_SEED = 5
+
+
+def average(work: Work) -> dict[str, Any]:
+    """Write half maps of each structure, aligned to it at no finer than 60 Å."""
+    return {"averages": {name: halves_of(work, name) for name in work.sizes}}
+
+
+def halves_of(work: Work, name: str) -> dict[str, Any]:
+    """Average the picks of one structure in two halves, and say how far these agree."""
+    picks = judged_picks(work, name)
+    if len(picks) < FEWEST_FOR_HALVES:
+        return {"particles": len(picks)}
+    subject, template = work.subject, work.templates[name]
+    boxes = boxes_for(subject, template, work.request.settings.defocus_um)
+    _, judged = subject.split(work.request.settings.seed)
+    hidden = boxes.cut(judged, picks.positions_angstrom)
+    poses = boxes.aligned(hidden, template.density, SEARCHED_ANGSTROM)
+    shown = boxes.cut(subject.working, picks.positions_angstrom)
+    made, unseen = (WedgeAverage(boxes.side), WedgeAverage(boxes.side)), WedgeAverage(boxes.side)
+    for index in range(len(picks)):
+        one = torch.tensor([index])
+        made[index % 2].add(shown[one], poses.select(one), boxes.passed)
+        unseen.add(hidden[one], poses.select(one), boxes.passed)
+    radius = min(0.5 * work.sizes[name] / boxes.spacing_angstrom, boxes.side / 2 - 3)
+    mask = soft_sphere(boxes.side, radius, 2.0).numpy()
+    spacing = as_spacing(boxes.spacing_angstrom)
+    volumes = [half.volume().numpy() for half in made]
+    for number, volume in enumerate(volumes, 1):
+        path = work.place("averages", f"{file_name(name)}_half{number}.mrc")
+        write_volume(path, Volume(volume, spacing), overwrite=True, label="vitreous annotate: half map")
+    curve = fourier_shell_correlation(*(volume * mask for volume in volumes))
+    known = boxes.fitted(template.density).numpy() * mask
+    detail = detail_beyond(
+        unseen.volume().numpy() * mask,
+        known,
+        boxes.spacing_angstrom,
+        (SEARCHED_ANGSTROM, FINEST_ANGSTROM),
+        np.random.default_rng([JUDGE_SEED, work.request.settings.seed]),
+    )
+    return {
+        "particles": len(picks),
+        "fsc": [curve[0].tolist(), curve[1].tolist()],
+        "resolution_angstrom": fsc_resolution(curve, boxes.spacing_angstrom, threshold=0.143),
+        "detail": None if detail is None else asdict(detail),
+        "tilts": polar_angles(poses.rotations.numpy()),
+    }
+
+
+def judge(work: Work) -> dict[str, Any]:
+    """Say of each structure whether it was found, and why."""
+    _, judged = work.subject.split(work.request.settings.seed)
+    found: dict[str, Any] = {}
+    work.progress.start("judging", len(work.sizes))
+    for name in work.sizes:
+        rng = np.random.default_rng([JUDGE_SEED, work.request.settings.seed, len(found)])
+        everything = read_picks(work, name)
+        picks = judged_picks(work, name)
+        averages = work.facts["average"]["averages"][name]
+        scores, beside = scored(work, name, picks.positions_angstrom, judged, rng)
+        detail = averages.get("detail")
+        told = (
+            DetailEvidence(**{**detail, "band_angstrom": tuple(detail["band_angstrom"])}) if detail else None
+        )
+        verdict = judge_class(scores, structures=len(work.sizes), detail=told)
+        found[name] = {
+            **asdict(verdict),
+            "said": f"{verdict.outcome} ({len(everything)} picks)",
+            "all_picks": len(everything),
+            **beside,
+        }
+        work.progress.advance()
+    return {"structures": found}
+
+
+def judged_picks(work: Work, name: str) -> Picks:
+    """The picks of a structure that are looked at: at most forty, drawn from all."""
+    picks = read_picks(work, name)
+    rng = np.random.default_rng([JUDGE_SEED, work.request.settings.seed])
+    return picks.select(np.sort(rng.permutation(len(picks))[:MOST_JUDGED]))
+
+
+def polar_angles(rotations: NDArray[np.float64]) -> list[float]:
+    """Angle of each particle's main axis with the beam in degrees, 0 to 90."""
+    cosines = np.abs(rotations[:, 0, 0]).clip(0, 1)
+    angles: list[float] = np.rad2deg(np.arccos(cosines)).round(1).tolist()
+    return angles

@@ -1,0 +1,267 @@
+"""The chain, stage by stage: what is done is on disk and not done again."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from vitreous.core import InputError, Interrupted, Progress, SilentProgress
+from vitreous.core.errors import VitreousError
+from vitreous.io import check_writable, faults_in_words, file_sha256, write_text_atomic
+from vitreous.training import CheckpointStore
+from vitreous.workflows.annotate.believe import average, judge
+from vitreous.workflows.annotate.network import segment, simulate, train_network
+from vitreous.workflows.annotate.picks import pick
+from vitreous.workflows.annotate.report import annotation_report
+from vitreous.workflows.annotate.request import FIRST_BUDGET_SHARE, AnnotateRequest, AnnotateSettings
+from vitreous.workflows.annotate.work import Work
+from vitreous.workflows.denoise import DenoiseSettings
+from vitreous.workflows.denoise_files import DenoiseRequest, denoise_file
+from vitreous.workflows.run_directory import RunDirectory, check_unchanged
+
+KIND = "annotate"
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One step of the chain: what it is called, what it does, and what it does in words."""
+
+    name: str
+    run: Callable[[Work], dict[str, Any]]
+    does: str
+
+
+def inspect(work: Work) -> dict[str, Any]:
+    """What the tomogram is."""
+    subject, style = work.subject, work.subject.style
+    return {
+        "shape": list(subject.volume.shape),
+        "voxel_spacing_angstrom": subject.volume.mean_spacing_angstrom,
+        "binning": subject.prepared.binning,
+        "noise_share": round(subject.prepared.noise_share, 4),
+        "tilt_range_deg": None
+        if style.tilt_range_deg is None
+        else [round(t, 1) for t in style.tilt_range_deg],
+        "tilt_axis": "y" if style.tilt_axis == 1 else "x",
+        "protein": "bright" if subject.bright else "dark",
+        "sizes_angstrom": {name: round(size, 1) for name, size in work.sizes.items()},
+        "warnings": list(subject.warnings),
+    }
+
+
+def denoise(work: Work) -> dict[str, Any]:
+    """Denoise the tomogram, for the eye: the network sees it as it is."""
+    settings, budget = work.request.settings, work.request.settings.time_budget_seconds
+    request = DenoiseRequest(
+        work.request.input,
+        work.place("denoised.mrc"),
+        work.place("denoise"),
+        DenoiseSettings(
+            steps=settings.steps,
+            time_budget_seconds=None if budget is None else FIRST_BUDGET_SHARE * budget,
+            seed=settings.seed,
+            device=settings.device,
+            max_memory=settings.max_memory,
+        ),
+        voxel_size_angstrom=work.request.voxel_size_angstrom,
+    )
+    run = RunDirectory(request.run_dir)
+    if run.exists() and run.read()["status"] == "done":  # killed between its end and our note of it
+        facts: Mapping[str, Any] = run.read()
+    else:
+        facts = denoise_file(request, work.progress).facts
+    return {key: facts[key] for key in ("method", "reason", "steps", "warnings")}
+
+
+STAGES = (
+    Stage("inspect", inspect, "looking at the tomogram"),
+    Stage("denoise", denoise, "denoising"),
+    Stage("simulate", simulate, "simulating specimens in its style"),
+    Stage("train", train_network, "training the segmentation network"),
+    Stage("segment", segment, "segmenting"),
+    Stage("pick", pick, "picking"),
+    Stage("average", average, "averaging"),
+    Stage("judge", judge, "judging"),
+)
+
+
+def annotate_file(request: AnnotateRequest, progress: Progress) -> dict[str, Any]:
+    """Annotate one tomogram, going on where an earlier run of the same request stopped.
+
+    Returns
+    -------
+    dict
+        What `run.json` says of the finished run, with where it is.
+
+    Raises
+    ------
+    InputError
+        If the input is unusable, or the folder holds something else.
+    Interrupted
+        If the user stopped; what is done is kept.
+    """
+    request.settings.check()
+    run, work = RunDirectory(request.output), Work(request, progress)
+    inputs = digests(work)
+    resuming = claim(request, run, inputs)
+    with run.locked():
+        if resuming:
+            work.facts = dict(run.read().get("stages", {}))
+        facts = run.begin(
+            KIND, request.to_json(), inputs_sha256=inputs, command=request.command(), stages=work.facts
+        )
+        for number, stage in enumerate(STAGES, 1):
+            if stage.name not in work.facts:
+                progress.note(f"stage {number} of {len(STAGES)}: {stage.does}")
+                work.facts[stage.name] = carried_out(stage, work, facts)
+                run.write({**facts, "stages": work.facts})
+        facts |= {"status": "done", "stages": work.facts}
+        write_text_atomic(run.report, annotation_report(work, facts))
+        run.write(facts)
+        CheckpointStore(work.place("checkpoints")).clear()
+    return outcome(request, run, facts)
+
+
+def annotate(
+    tomogram: str | Path,
+    structures: Sequence[str],
+    output: str | Path,
+    *,
+    voxel_size_angstrom: float | None = None,
+    overwrite: bool = False,
+    progress: Progress | None = None,
+    **settings: Any,
+) -> dict[str, Any]:
+    """Find the structures of a list in a tomogram, and say how far to believe it.
+
+    Parameters
+    ----------
+    tomogram
+        A file.
+    structures
+        "phantom:NAME", "pdb:ID", atomic models, or maps with their mass: "map.mrc@540".
+    output
+        The folder for everything.
+    voxel_size_angstrom
+        Where the file has none.
+    overwrite
+        Replace what an earlier run left.
+    progress
+        Receives progress; silent by default.
+    **settings
+        Fields of `AnnotateSettings`, such as `steps` or `seed`.
+
+    Returns
+    -------
+    dict
+        For each structure the verdict in "structures"; where the results are in "output" and "report".
+
+    Raises
+    ------
+    InputError
+        If something cannot be used.
+    """
+    request = AnnotateRequest(
+        Path(tomogram).absolute(),
+        tuple(structures),
+        Path(output).absolute(),
+        AnnotateSettings(**settings),
+        voxel_size_angstrom,
+        overwrite,
+    )
+    return annotate_file(request, progress or SilentProgress())
+
+
+def outcome(request: AnnotateRequest, run: RunDirectory, facts: Mapping[str, Any]) -> dict[str, Any]:
+    """What a user wants to know of a finished run."""
+    return {
+        "output": str(request.output),
+        "report": str(run.report),
+        "structures": facts["stages"]["judge"]["structures"],
+        "seconds": {name: stage["seconds"] for name, stage in facts["stages"].items()},
+        "warnings": facts["stages"]["inspect"]["warnings"],
+    }
+
+
+def rerender_annotation(run_dir: Path) -> Path:
+    """Write the report of a finished run again, from its files.
+
+    Raises
+    ------
+    InputError
+        If it is not finished, or the tomogram is not what it was.
+    """
+    run = RunDirectory(run_dir.absolute())
+    facts = run.read()
+    if facts["kind"] != KIND or facts["status"] != "done":
+        raise InputError("is no finished annotation", path=run.path, remedy="resume it first")
+    check_unchanged(facts["inputs_sha256"])
+    work = Work(AnnotateRequest.from_json(facts["request"], run.path), SilentProgress(), facts["stages"])
+    return write_text_atomic(run.report, annotation_report(work, facts))
+
+
+def carried_out(stage: Stage, work: Work, facts: Mapping[str, Any]) -> dict[str, Any]:
+    """What a stage found, with its time; when it fails, that is noted and said with the way to go on."""
+    begun = time.monotonic()
+    try:
+        with faults_in_words(work.place(stage.name)):
+            found = stage.run(work)
+    except Interrupted:
+        work.run.write({**facts, "status": "interrupted", "stages": work.facts})
+        raise Interrupted(work.folder) from None
+    except VitreousError as error:
+        work.run.write({**facts, "status": "failed", "failed": stage.name, "stages": work.facts})
+        if not work.facts:
+            raise
+        raise type(error)(
+            f"{stage.does} failed: {error}. What was done before is kept; "
+            f"vitreous resume {work.folder} goes on from there"
+        ) from error
+    return {**found, "seconds": round(time.monotonic() - begun, 1)}
+
+
+def digests(work: Work) -> dict[str, str]:
+    """SHA-256 of every file that the result depends on."""
+    files = [work.request.input]
+    files += [Path(spec.structure) for spec in work.particles if spec.source in ("model", "map")]
+    return {str(path): file_sha256(path) for path in files}
+
+
+def claim(request: AnnotateRequest, run: RunDirectory, inputs: Mapping[str, str]) -> bool:
+    """Make sure that the folder is free for this request; whether a stopped run of it is gone on with."""
+    if request.input.resolve() in (run.path.resolve(), *run.path.resolve().parents):
+        raise InputError("lies in the input", path=run.path, remedy="choose another -o")
+    if run.exists() and not request.overwrite:
+        resuming = run.unfinished(request.is_of, inputs, False)
+        if not resuming:
+            raise InputError(
+                "holds a finished run", path=run.path, remedy="add --overwrite or choose another -o"
+            )
+        return True
+    check_writable(run.path / "run.json", 0, True)
+    return False
+
+
+def resume_annotation(run_dir: Path, progress: Progress) -> dict[str, Any]:
+    """Go on with a stopped run from its folder alone.
+
+    Raises
+    ------
+    InputError
+        If it is finished, no run of this kind, or a file is not what it was.
+    """
+    run = RunDirectory(run_dir.absolute())
+    facts = run.read()
+    if facts["kind"] != KIND:
+        raise InputError(f"holds a run of kind {facts['kind']}", path=run.path)
+    if facts["status"] == "done":
+        raise InputError("the run is already done", path=run.path, remedy=f"see {run.report}")
+    try:
+        request = AnnotateRequest.from_json(facts["request"], run.path)
+    except (LookupError, TypeError, ValueError) as error:
+        raise InputError("run.json is damaged", path=run.path, remedy="start the run again") from error
+    check_unchanged(facts.get("inputs_sha256", {}))
+    return annotate_file(request, progress)

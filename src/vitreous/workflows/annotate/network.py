@@ -1,0 +1,162 @@
+"""The segmentation network: simulated specimens to learn from, training, and the labels it gives."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vitreous.core import Volume, as_spacing, measure_voxels
+from vitreous.io import open_volume, write_volume
+from vitreous.methods.method import placed
+from vitreous.segmentation import (
+    ModelDescription,
+    SegmentationModel,
+    build_network,
+    labels_of,
+    load_segmentation_model,
+    save_segmentation_model,
+    segment_volume,
+)
+from vitreous.segmentation.balanced import BalancedObjective, class_weights
+from vitreous.segmentation.tomogram_samples import LabelledBox, TomogramSamples
+from vitreous.training import CheckpointStore, TrainingSettings, seconds_per_step, train
+from vitreous.workflows.annotate.request import FIRST_BUDGET_SHARE
+from vitreous.workflows.annotate.specimens import DEFOCUS_UM, SpecimenPlan, specimens
+from vitreous.workflows.annotate.subject import ALPHA
+from vitreous.workflows.annotate.work import Work, file_name
+
+SIDE = 32  # voxels of a crop
+SPECIMENS = 6
+ROOM = 2.5  # a specimen is so many crops wide, and one and a quarter high
+STEPS, BATCH, WIDTH, RATE = 700, 2, 16, 4e-3
+FEWEST_STEPS = 30
+ARCHITECTURE = "unet-norm"
+SYMMETRIC_DEG = 6.0  # tilt ranges so near to symmetric let crops be turned over
+
+
+def simulate(work: Work) -> dict[str, Any]:
+    """Write the specimens: noise-free values and labels."""
+    subject, settings = work.subject, work.request.settings
+    defocus = DEFOCUS_UM if settings.defocus_um is None else (settings.defocus_um,) * 2
+    wide = int(ROOM * SIDE)
+    plan = SpecimenPlan(SPECIMENS, (SIDE + SIDE // 4, wide, wide), defocus, settings.seed)
+    boxes = specimens(work.particles, subject.style, plan, work.progress, binned=subject.prepared.binning > 1)
+    spacing = as_spacing(subject.style.simulated_spacing_angstrom)
+    for index, box in enumerate(boxes):
+        for name, data in (("values", box.values), ("labels", box.labels.astype(np.int8))):
+            path = work.place("training", f"specimen_{index}_{name}.mrc")
+            write_volume(path, Volume(data, spacing), overwrite=True, label=f"vitreous annotate: {name}")
+    return {"specimens": len(boxes), "classes": list(work.names), "plan": asdict(plan)}
+
+
+def simulated_boxes(work: Work) -> list[LabelledBox]:
+    """The specimens that `simulate` wrote."""
+    boxes = []
+    for index in range(int(work.facts["simulate"]["specimens"])):
+        values, labels = (
+            np.array(open_volume(work.place("training", f"specimen_{index}_{name}.mrc")).data)
+            for name in ("values", "labels")
+        )
+        boxes.append(LabelledBox(values.astype(np.float32), labels.astype(np.uint8)))
+    return boxes
+
+
+def train_network(work: Work) -> dict[str, Any]:
+    """Train on the specimens under the tomogram's noise, and save the model."""
+    subject, settings, compute = work.subject, work.request.settings, work.compute
+    description = ModelDescription(
+        architecture=ARCHITECTURE,
+        width=WIDTH,
+        classes=("background", *work.names),
+        voxel_spacing_angstrom=subject.spacing_angstrom,
+        side=SIDE,
+        protein="bright",
+    )
+    searched, _ = subject.split(settings.seed)
+    deviation = float(searched.std())
+    boxes = [
+        LabelledBox(np.clip(box.values, -subject.clip, subject.clip) / np.float32(deviation), box.labels)
+        for box in simulated_boxes(work)
+    ]
+    lowest, highest = subject.style.tilt_range_deg or (-60.0, 60.0)
+    noise = subject.noise * (1 + ALPHA**2) / deviation**2
+    half_turns = 4 if abs(lowest + highest) < SYMMETRIC_DEG else 2
+    samples = TomogramSamples(boxes, noise, SIDE, half_turns=half_turns)
+    network = placed(build_network(description, settings.seed), compute.device)
+    weights = class_weights(boxes, len(description.classes))
+    objective = BalancedObjective(network, samples, weights, BATCH, compute.device)
+    training = TrainingSettings(
+        settings.steps or STEPS, RATE, settings.seed, compute.device, compute.precision
+    )
+    store = CheckpointStore(work.place("checkpoints"))
+    training = with_budget(training, settings.time_budget_seconds, objective, store)
+    record = train(objective, training, work.progress, store)
+    facts = {"seed": settings.seed, "steps": training.steps}
+    save_segmentation_model(work.place("model"), SegmentationModel(network, description), facts)
+    return {
+        "steps": training.steps,
+        "losses": [round(v, 4) for v in record.losses],
+        "rollbacks": record.rollbacks,
+    }
+
+
+def with_budget(
+    training: TrainingSettings,
+    budget_seconds: float | None,
+    objective: BalancedObjective,
+    store: CheckpointStore,
+) -> TrainingSettings:
+    """The settings with as many steps as a time budget allows; the number is kept for a resumed run."""
+    if budget_seconds is None:
+        return training
+    steps = store.kept_steps()
+    if steps is None:
+        left = (1 - FIRST_BUDGET_SHARE) * budget_seconds
+        steps = max(FEWEST_STEPS, int(left / seconds_per_step(objective, training)))
+        store.keep_steps(steps)
+    return TrainingSettings(**{**vars(training), "steps": steps})
+
+
+def segment(work: Work) -> dict[str, Any]:
+    """Write the probabilities of each class at the working voxel spacing, and labels like the tomogram."""
+    subject = work.subject
+    model = load_segmentation_model(work.place("model"), work.compute.device)
+    searched, _ = subject.split(work.request.settings.seed)
+    constants = measure_voxels(searched).normalization
+    chances = segment_volume(model, searched, constants, progress=work.progress)
+    labels = labels_of(chances)
+    spacing = as_spacing(subject.spacing_angstrom)
+    for name, chance in zip(model.description.classes[1:], chances[1:], strict=True):
+        path = probability_file(work, name)
+        write_volume(path, Volume(chance, spacing), overwrite=True, label=f"vitreous annotate: {name}")
+    whole = enlarged(labels, subject.prepared.binning, subject.volume.shape)
+    label = "vitreous annotate: " + ", ".join(f"{i} {name}" for i, name in enumerate(work.names, 1))
+    target = subject.volume.with_data(whole.astype(np.int8))
+    write_volume(work.place("labels.mrc"), target, overwrite=True, label=label[:79])
+    shares = np.bincount(labels.ravel(), minlength=len(model.description.classes)) / labels.size
+    return {"shares": dict(zip(model.description.classes, shares.round(5).tolist(), strict=True))}
+
+
+def enlarged(labels: NDArray[np.uint8], binning: int, shape: Sequence[int]) -> NDArray[np.uint8]:
+    """Labels at the tomogram's own voxels: those of the nearest coarse sample.
+
+    Examples
+    --------
+    >>> enlarged(np.arange(2, dtype=np.uint8).reshape(1, 1, 2), 2, (1, 1, 4)).tolist()
+    [[[0, 0, 1, 1]]]
+    """
+    index = [
+        np.minimum((np.arange(n) + (binning - 1) // 2) // binning, m - 1)
+        for n, m in zip(shape, labels.shape, strict=True)
+    ]
+    return labels[np.ix_(*index)]
+
+
+def probability_file(work: Work, class_name: str) -> Path:
+    """Where the probabilities of a class are."""
+    return work.place("probabilities", f"{file_name(class_name)}.mrc")

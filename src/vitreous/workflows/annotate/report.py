@@ -1,0 +1,97 @@
+"""The page that says what was found and how far to believe it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from vitreous.io import open_volume
+from vitreous.report import TableSection, render_tables_report
+from vitreous.report.figures import fsc_svg
+from vitreous.report.panels import Panel, coloured, grey, legend_svg, panels_svg
+from vitreous.workflows.annotate.work import Work
+
+SHARES = (0.3, 0.5, 0.7)  # of the depth: where the pictures are
+HOW = (
+    "Noise of the tomogram's own spectrum was drawn and split: the tomogram with half of it added was "
+    "segmented and picked from; the tomogram with twice as much of it taken off judges the picks, so that "
+    "noise that looked like a particle does not look like it again. A structure is **found** if its picks "
+    "align better than random places and more often to it than to each decoy; the chance of one wrong "
+    '"found" by noise in the whole list is 1 %, as far as the noise estimate is right.'
+)
+
+
+def annotation_report(work: Work, facts: Mapping[str, Any]) -> str:
+    """An HTML page from what the stages left on disk."""
+    judged, averages = facts["stages"]["judge"]["structures"], facts["stages"]["average"]["averages"]
+    rows = [
+        [
+            name,
+            found["outcome"],
+            str(found["all_picks"]),
+            f"{found['above_noise']} of {found['picks']}",
+            f"{min(found['shares'].values(), default=0):.0%}",
+            found["rival"],
+            resolution(averages[name]),
+        ]
+        for name, found in judged.items()
+    ]
+    header = ["structure", "verdict", "picks", "above noise", "better than rival", "rival", "half maps, Å"]
+    sections = [
+        TableSection("What was found", words(judged), header, rows),
+        TableSection("How it was judged", HOW),
+        TableSection("Slices", "Tomogram, denoised, labels.", figure_svg=slices(work)),
+        TableSection("Labels", figure_svg=legend_svg(work.names, "labels")),
+    ]
+    for name, found in averages.items():
+        if "fsc" in found:
+            frequency, values = (np.array(numbers) for numbers in found["fsc"])
+            text = (
+                "Half maps of particles aligned to the same structure at 60 Å: up to there they must agree, "
+                "whatever the particles are. Only finer agreement counts. Median angle of the main axis with "
+                f"the beam: {np.median(found['tilts']):.0f}° (60° for even orientations)."
+            )
+            svg = fsc_svg({"half maps": (frequency, values)}, spacing_angstrom=work.subject.spacing_angstrom)
+            sections.append(TableSection(f"Average: {name}", text, figure_svg=svg))
+    looked = {key.replace("_", " "): str(value) for key, value in facts["stages"]["inspect"].items()}
+    looked.pop("warnings", None)
+    times = [[name, f"{stage['seconds']:.0f} s"] for name, stage in facts["stages"].items()]
+    sections += [
+        TableSection("The tomogram", rows=[list(pair) for pair in looked.items()]),
+        TableSection("Time", rows=times),
+        TableSection("Repeat", f"`{facts['command']}`"),
+    ]
+    warnings = (*facts["stages"]["inspect"]["warnings"], *facts["stages"]["denoise"]["warnings"])
+    return render_tables_report(f"Annotated: {work.request.input.name}", sections, warnings=warnings)
+
+
+def words(judged: Mapping[str, Any]) -> str:
+    """A paragraph for each structure."""
+    return "\n\n".join(
+        f"**{name}: {found['outcome']}.** {' '.join(found['reasons'])}" for name, found in judged.items()
+    )
+
+
+def resolution(found: Mapping[str, Any]) -> str:
+    """The resolution of half maps in words; only what is finer than 60 Å says anything."""
+    value = found.get("resolution_angstrom")
+    if value is None:
+        return "–"
+    return f"{value:.0f}" if value < 60 else "none beyond 60"
+
+
+def slices(work: Work) -> str:
+    """A few planes of the tomogram, denoised, and its labels."""
+    volumes = [
+        work.subject.volume.data,
+        *(open_volume(work.place(f"{n}.mrc")).data for n in ("denoised", "labels")),
+    ]
+    panels = []
+    for share in SHARES:
+        at = int(share * (volumes[0].shape[0] - 1))
+        for name, volume in zip(("tomogram", "denoised"), volumes, strict=False):
+            panels.append(Panel(f"{name}, z = {at}", grey(np.nan_to_num(np.asarray(volume[at], np.float32)))))
+        panels.append(Panel(f"labels, z = {at}", coloured(np.asarray(volumes[2][at]))))
+    return panels_svg(panels, "slices of tomogram and labels", columns=3)

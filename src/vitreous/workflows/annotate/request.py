@@ -1,0 +1,198 @@
+"""What annotating is asked for: a value that goes into `run.json`, comes back from it, and is a command."""
+
+from __future__ import annotations
+
+import math
+import shlex
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from vitreous.core import InputError
+from vitreous.inference import parse_memory
+from vitreous.workflows.simulate.spec import ParticleSpec
+
+FIRST_BUDGET_SHARE = 0.3  # of a time budget, for the denoising network
+
+
+@dataclass(frozen=True)
+class AnnotateSettings:
+    """How to annotate; None leaves a choice to the tomogram.
+
+    Parameters
+    ----------
+    steps
+        Training steps of the segmentation network, and at the most as many for denoising.
+    time_budget_seconds
+        Training time of both networks together, instead.
+    seed, device, max_memory
+        As for denoising.
+    invert
+        Protein is bright (True) or dark (False); read off the tomogram if None.
+    tilt_range_deg
+        Signed lowest and highest tilt; read off the noise if None.
+    defocus_um
+        Underfocus of the tomogram in µm; if None, the network is trained for 2.5 to 5 µm.
+    binning
+        The network works on the tomogram binned by this factor.
+    """
+
+    steps: int | None = None
+    time_budget_seconds: float | None = None
+    seed: int = 0
+    device: str = "auto"
+    max_memory: str | None = None
+    invert: bool | None = None
+    tilt_range_deg: tuple[float, float] | None = None
+    defocus_um: float | None = None
+    binning: int | None = None
+
+    def check(self) -> None:
+        """Raise InputError for numbers that make no sense."""
+        if self.steps is not None and self.time_budget_seconds is not None:
+            raise InputError("--steps and --time-budget exclude each other", remedy="give one of them")
+        if self.tilt_range_deg is not None:
+            low, high = self.tilt_range_deg
+            if not -90 <= low < high <= 90:
+                raise InputError("--tilt-range needs the lowest tilt first, within -90 to 90 degrees")
+        if self.defocus_um is not None and not 0 < self.defocus_um < 50:
+            raise InputError("--defocus is the underfocus in µm, such as 4")
+        if self.binning is not None and not 1 <= self.binning <= 8:
+            raise InputError("--binning must be between 1 and 8")
+        if self.max_memory is not None:
+            parse_memory(self.max_memory)
+
+
+@dataclass(frozen=True)
+class AnnotateRequest:
+    """One tomogram and the structures to look for.
+
+    Parameters
+    ----------
+    input
+        The tomogram, absolute.
+    structures
+        "phantom:NAME", "pdb:ID", an atomic model, or a density map with its mass in kDa: "map.mrc@540".
+    output
+        The folder for everything, absolute.
+    settings
+        How.
+    voxel_size_angstrom
+        Where the file has none.
+    overwrite
+        Replace what an earlier run left.
+    """
+
+    input: Path
+    structures: tuple[str, ...]
+    output: Path
+    settings: AnnotateSettings = field(default_factory=AnnotateSettings)
+    voxel_size_angstrom: float | None = None
+    overwrite: bool = False
+
+    def particles(self) -> tuple[ParticleSpec, ...]:
+        """The structures as the simulator takes them.
+
+        Raises
+        ------
+        InputError
+            If one is no structure, or two have one name.
+        """
+        if not self.structures:
+            text = "no structure was given"
+            raise InputError(text, remedy="add --structures phantom:ribosome, pdb:1bxn or model.pdb")
+        specs = tuple(particle_spec(text) for text in self.structures)
+        names = [spec.class_name for spec in specs]
+        twins = {name for name in names if names.count(name) > 1}
+        if twins:
+            raise InputError(f"{min(twins)} was given twice", remedy="name every structure once")
+        return specs
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values for `run.json`; `output` and `overwrite` belong to one call."""
+        limits = self.settings.tilt_range_deg
+        return {
+            "input": str(self.input),
+            "structures": list(self.structures),
+            "settings": {
+                **asdict(self.settings),
+                "tilt_range_deg": None if limits is None else list(limits),
+            },
+            "voxel_size_angstrom": self.voxel_size_angstrom,
+        }
+
+    @classmethod
+    def from_json(cls, facts: Mapping[str, Any], output: Path) -> AnnotateRequest:
+        """Inverse of `to_json`.
+
+        Raises
+        ------
+        LookupError, TypeError
+            If something is missing or of another kind.
+        """
+        settings = dict(facts["settings"])
+        if settings["tilt_range_deg"] is not None:
+            settings["tilt_range_deg"] = tuple(settings["tilt_range_deg"])
+        return cls(
+            Path(facts["input"]),
+            tuple(facts["structures"]),
+            output,
+            AnnotateSettings(**settings),
+            facts["voxel_size_angstrom"],
+        )
+
+    def is_of(self, facts: Mapping[str, Any]) -> bool:
+        """Whether a `run.json` is of this request."""
+        return bool(facts["request"] == self.to_json())
+
+    def command(self) -> str:
+        """The command line that repeats the run."""
+        settings, budget = self.settings, self.settings.time_budget_seconds
+        words = ["vitreous", "annotate", str(self.input), "--structures", *self.structures]
+        words += ["-o", str(self.output)]
+        options = {
+            "--steps": settings.steps,
+            "--time-budget": None if budget is None else f"{budget:g}s",
+            "--seed": settings.seed or None,
+            "--max-memory": settings.max_memory,
+            "--defocus": settings.defocus_um,
+            "--binning": settings.binning,
+            "--voxel-size": self.voxel_size_angstrom,
+        }
+        for option, value in options.items():
+            words += [] if value is None else [option, str(value)]
+        if settings.tilt_range_deg is not None:
+            words += ["--tilt-range", *(f"{limit:g}" for limit in settings.tilt_range_deg)]
+        if settings.invert is not None:
+            words += ["--invert" if settings.invert else "--no-invert"]
+        return shlex.join(words)
+
+
+def particle_spec(text: str) -> ParticleSpec:
+    """A structure as the simulator takes it, from what a user wrote.
+
+    Examples
+    --------
+    >>> particle_spec("map.mrc@540").mass_kda, particle_spec("phantom:tric").class_name
+    (540.0, 'phantom:tric')
+    """
+    name, at, mass = text.rpartition("@")
+    given: dict[str, Any] = {"structure": text}
+    try:
+        kda = float(mass) if at else math.nan
+    except ValueError:
+        kda = math.nan
+    if math.isfinite(kda):
+        given = {"structure": name, "mass_kda": kda}
+    try:
+        return ParticleSpec(**given, count=1)
+    except ValidationError as error:
+        context = error.errors()[0].get("ctx", {}).get("error")
+        problem = str(context) if context else error.errors()[0]["msg"].lower()
+        if "mass_kda" in problem:
+            remedy = f"write {text}@540 for 540 kDa"
+            raise InputError("a density map needs its mass in kDa", path=text, remedy=remedy) from error
+        raise InputError(problem) from error

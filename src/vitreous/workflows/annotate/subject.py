@@ -1,0 +1,178 @@
+"""The tomogram as the chain sees it: standardized, binned, protein bright, its noise split in two."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from vitreous.core import InputError, Template, Volume
+from vitreous.fourier import NoiseGenerator
+from vitreous.io import open_volume, volume_warnings
+from vitreous.methods.method import PreparedVolume
+from vitreous.methods.noise_model import NoiseModel, NoiseModelConfig
+from vitreous.methods.noise_model.method import gain_over, levelled, seen_spectrum
+from vitreous.methods.supervised.pairs import CLEAR_SKEWNESS, Style, skewness_of_blocks, style_of
+from vitreous.training import step_generator
+from vitreous.workflows.annotate.request import AnnotateRequest, AnnotateSettings
+from vitreous.workflows.denoise import SMALLEST_SIDE, Source, standardized
+
+WORKING_ANGSTROM = 20.0  # voxels of the network at the most: finer ones hold next to no signal
+LEAST_ACROSS = 6  # of them, from side to side of the smallest structure
+ALPHA = 0.5  # y + αn is searched, y - n/α is judged by
+SPLIT_SEED = 77_001
+UNEQUAL = 1.01  # spacings that differ by less come from rounding
+
+Array = NDArray[np.float32]
+
+
+@dataclass(frozen=True, eq=False)
+class Subject:
+    """A tomogram made ready.
+
+    Parameters
+    ----------
+    volume
+        As it is in the file.
+    prepared
+        Noise spectrum, gain and binning.
+    style
+        What specimens take over from it.
+    bright
+        Whether protein is bright in it.
+    working
+        (z, y, x) float32: standardized, binned, noise levelled, protein bright.
+    warnings
+        What may spoil the result, one sentence each.
+    """
+
+    volume: Volume
+    prepared: PreparedVolume
+    style: Style
+    bright: bool
+    working: Array
+    warnings: tuple[str, ...]
+
+    @property
+    def spacing_angstrom(self) -> float:
+        """Edge of a voxel of `working`, in Å."""
+        return self.style.voxel_spacing_angstrom
+
+    @property
+    def noise(self) -> Tensor:
+        """Spectrum of the noise in `working`, FFT-ordered."""
+        return seen_spectrum(self.prepared)
+
+    @property
+    def clip(self) -> float:
+        """The most that gold and other outliers can be in `working`: they were clipped."""
+        volume, network_volume = self.prepared.volume, self.prepared.network_volume
+        constants = volume.normalization
+        highest = max(constants.high - constants.mean, constants.mean - constants.low) / constants.deviation
+        binned = network_volume is not volume
+        return highest / (network_volume.normalization.deviation if binned else 1.0)
+
+    def split(self, seed: int) -> tuple[Array, Array]:
+        """Two copies with independent noises: one to search, one to judge by what was found.
+
+        For Gaussian noise of the estimated spectrum y + αn and y - n/α are independent given the specimen
+        (Pang et al. 2021), so noise that looked like a particle in the first does not in the second.
+        """
+        generator = step_generator(SPLIT_SEED, seed)
+        drawn: Array = NoiseGenerator(self.noise, self.working.shape).draw(generator)[0].numpy()
+        searched: Array = (self.working + ALPHA * drawn).astype(np.float32)
+        judged: Array = (self.working - drawn / ALPHA).astype(np.float32)
+        return searched, judged
+
+
+def open_subject(request: AnnotateRequest, templates: Sequence[Template]) -> Subject:
+    """Open the tomogram and find out what the chain needs to know.
+
+    Raises
+    ------
+    InputError
+        If it cannot be read, has no known voxel spacing or unequal ones, is too small or has nothing in it.
+    """
+    settings = request.settings
+    volume = open_volume(request.input, voxel_spacing_angstrom=request.voxel_size_angstrom)
+    spacing = spacing_of(volume, request)
+    if min(volume.shape) < SMALLEST_SIDE:
+        text = f"is too small: {' × '.join(map(str, volume.shape))} voxels"
+        raise InputError(text, path=request.input, remedy=f"every side needs {SMALLEST_SIDE} at least")
+    training, odd = standardized(Source(volume), needs_target=False)
+    binning = settings.binning or chosen_binning(spacing, templates)
+    prepared = NoiseModel(NoiseModelConfig(binning=binning)).prepare(training)
+    style = style_of(prepared)
+    skewness = skewness_of_blocks(prepared.network_volume)
+    bright = skewness > CLEAR_SKEWNESS if settings.invert is None else settings.invert
+    warnings = [*volume_warnings(volume), *odd, *prepared.warnings]
+    warnings += polarity_doubts(settings, skewness)
+    if settings.tilt_range_deg is not None:
+        style = replace(style, tilt_range_deg=settings.tilt_range_deg)
+    elif style.tilt_range_deg is None:
+        warnings.append(
+            "The noise shows no missing wedge; tilts of -60° to 60° are assumed. "
+            "Give --tilt-range if you know it."
+        )
+    network_volume = prepared.network_volume
+    values = torch.from_numpy(network_volume.normalization.apply(network_volume.data))
+    level = levelled(prepared, values, gain_over(prepared, (0, 0, 0), values.shape)).numpy()
+    return Subject(volume, prepared, style, bright, level if bright else -level, tuple(warnings))
+
+
+def spacing_of(volume: Volume, request: AnnotateRequest) -> float:
+    """Voxel spacing in Å; InputError where it cannot be trusted."""
+    spacing, mean = volume.voxel_spacing_angstrom, volume.mean_spacing_angstrom
+    if spacing is None or mean is None:
+        text = "has no voxel spacing, and structures are to be found in their size"
+        raise InputError(text, path=request.input, remedy="give it with --voxel-size")
+    if request.voxel_size_angstrom is None and all(math.isclose(s, 1.0, rel_tol=1e-6) for s in spacing):
+        text = "the voxel spacing is exactly 1 Å, which usually means that it was never set"
+        raise InputError(text, path=request.input, remedy="give --voxel-size in Å")
+    if max(spacing) > UNEQUAL * min(spacing):
+        text = f"the voxel spacing differs between axes ({' × '.join(f'{s:.4g}' for s in spacing)} Å)"
+        raise InputError(text, path=request.input, remedy="resample it")
+    return mean
+
+
+def chosen_binning(spacing: float, templates: Sequence[Template]) -> int:
+    """The strongest binning that leaves voxels of 20 Å at the most, and six across the smallest structure.
+
+    Examples
+    --------
+    >>> chosen_binning(10.0, [])
+    2
+    """
+    smallest = min((diameter_of(template) for template in templates), default=math.inf)
+    finest = min(WORKING_ANGSTROM, smallest / LEAST_ACROSS)
+    return max(1, int(1.02 * finest / spacing))
+
+
+def diameter_of(template: Template) -> float:
+    """Of the ball that has the radius of gyration of a structure, in Å."""
+    weights = np.clip(template.density, 0, None).astype(np.float64)
+    squares = ((np.indices(weights.shape) - template.side // 2) ** 2).sum(axis=0)
+    gyration = math.sqrt(float((weights * squares).sum() / weights.sum()))
+    return 2 * math.sqrt(5 / 3) * gyration * template.voxel_spacing_angstrom
+
+
+def polarity_doubts(settings: AnnotateSettings, skewness: float) -> list[str]:
+    """What is to be said of the contrast."""
+    if abs(skewness) <= CLEAR_SKEWNESS:
+        if settings.invert is not None:
+            return []
+        return [
+            "The grey values do not tell whether protein is dark or bright; it was taken to be dark. "
+            "If it is not, say --invert."
+        ]
+    seen = "bright" if skewness > 0 else "dark"
+    if settings.invert is None:
+        text = "Protein looks bright in this tomogram and was taken so; --no-invert says otherwise."
+        return [text] if seen == "bright" else []
+    said = "bright" if settings.invert else "dark"
+    return [] if said == seen else [f"Protein was said to be {said}, but dense matter looks {seen}."]

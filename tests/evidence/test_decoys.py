@@ -1,0 +1,82 @@
+"""Decoys keep what they say they keep; agreement beyond the search is no chance."""
+
+import numpy as np
+import pytest
+import scipy.fft
+
+from vitreous.core import Template
+from vitreous.evidence import detail_beyond, low_passed, mirror_image, phase_randomized, slab_of
+from vitreous.evidence.decoys import frequencies
+from vitreous.simulate import bead_model, template_from_beads
+
+SPACING = 10.0
+
+
+@pytest.fixture(scope="module")
+def density():
+    template = template_from_beads(bead_model("phantom:26s"), SPACING)
+    return template.density
+
+
+def spectrum(volume):
+    return np.abs(scipy.fft.rfftn(volume))
+
+
+def test_random_phases_keep_the_spectrum_and_nothing_else(density):
+    other = phase_randomized(density, np.random.default_rng(0))
+    assert np.allclose(spectrum(other), spectrum(density), atol=1e-3 * spectrum(density).max())
+    assert abs(np.corrcoef(other.ravel(), density.ravel())[0, 1]) < 0.75  # the mean and lowest shells remain
+
+
+def test_phases_up_to_a_frequency_can_be_kept(density):
+    kept = SPACING / 60
+    other = phase_randomized(density, np.random.default_rng(0), kept)
+    same = frequencies(density.shape) <= kept
+    first, second = (scipy.fft.rfftn(v)[same] for v in (density, other))
+    assert np.allclose(first, second, atol=1e-3 * np.abs(first).max())
+    assert not np.allclose(other, density, atol=0.1 * density.max())
+
+
+def test_a_low_pass_leaves_nothing_finer(density):
+    smooth = spectrum(low_passed(density, SPACING, 60.0))
+    radius = frequencies(density.shape)
+    assert smooth[radius > SPACING / 60 + 1e-6].max() < 1e-4 * smooth.max()
+    coarse = radius < 0.8 * SPACING / 60
+    assert np.allclose(smooth[coarse], spectrum(density)[coarse], rtol=1e-3, atol=1e-3)
+
+
+def test_a_mirror_image_twice_is_the_structure(density):
+    assert np.array_equal(mirror_image(mirror_image(density)), density)
+    assert not np.array_equal(mirror_image(density), density)
+
+
+def test_a_membrane_has_two_leaflets(density):
+    slab = slab_of(Template("any", np.zeros((41, 41, 41), np.float32), 5.0)).density
+    profile = slab[:, 20, 20]
+    peaks = [i for i in range(1, 40) if profile[i] > profile[i - 1] and profile[i] >= profile[i + 1]]
+    assert len(peaks) == 2
+    assert (peaks[1] - peaks[0]) * 5.0 == pytest.approx(40, abs=10)  # to a voxel either side
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_true_detail_is_told_from_none(density, seed):
+    rng = np.random.default_rng(seed)
+    noise = rng.normal(0, 0.1 * density.std(), density.shape).astype(np.float32)
+    settings = {"voxel_spacing_angstrom": SPACING, "band_angstrom": (60.0, 25.0), "draws": 99}
+    right = detail_beyond(density + noise, density, rng=rng, **settings)
+    assert right.p_value == 0.01  # none of 99 random ones agrees as well
+
+
+def test_an_average_with_detail_of_its_own_alone_has_uniform_p_values(density):
+    """Averages that only share what was searched with: p is below 0.1 in about a tenth of them."""
+    rng = np.random.default_rng(0)
+    values = []
+    for _ in range(60):
+        average = phase_randomized(density, rng, SPACING / 60)
+        found = detail_beyond(average, density, SPACING, (60.0, 25.0), rng, draws=19)
+        values.append(found.p_value)
+    assert np.mean(np.array(values) <= 0.1) <= 0.1 + 3 * np.sqrt(0.1 * 0.9 / 60)
+
+
+def test_a_band_without_frequencies_says_nothing(density):
+    assert detail_beyond(density, density, 30.0, (60.0, 50.0), np.random.default_rng(0)) is None

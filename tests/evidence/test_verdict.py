@@ -1,0 +1,88 @@
+"""Verdicts: their rate of error, and what they say of typical cases."""
+
+import numpy as np
+import pytest
+
+from vitreous.evidence import FOUND, NOT_FOUND, UNCLEAR, PickScores, VerdictConfig, judge_class
+from vitreous.evidence.verdict import sign_test
+
+TRIALS = 2000
+
+
+def drawn(rng, picks=30, elsewhere=40, true=0.0, rivals=(0.0, 0.0)):
+    """Scores whose part that the particle itself has is shared by all templates, as in one box of noise."""
+    shared = rng.normal(size=picks)
+    decoys = {f"decoy {i}": shared + rng.normal(size=picks) + shift for i, shift in enumerate(rivals)}
+    return PickScores(
+        shared + rng.normal(size=picks) + true, decoys, rng.normal(0, np.sqrt(2), size=elsewhere)
+    )
+
+
+def found_share(trials, config=None, **settings):
+    rng = np.random.default_rng(1)
+    outcomes = [judge_class(drawn(rng, **settings), config).outcome for _ in range(trials)]
+    return np.mean([outcome == FOUND for outcome in outcomes])
+
+
+def test_noise_is_found_no_more_often_than_the_level_says():
+    config = VerdictConfig(level=0.05)
+    # Both tests must reject, so the rate lies far below the level of one of them.
+    assert found_share(TRIALS, config) <= 0.05
+    assert found_share(TRIALS, config, rivals=()) == 0  # without a decoy nothing is found
+
+
+def test_another_structure_is_found_no_more_often_than_the_level_says():
+    """Particles that stand out but are one of the decoys: the sign test alone stands in the way."""
+    level = 0.05
+    share = found_share(TRIALS, VerdictConfig(level=level), true=2.0, rivals=(0.0, 2.0))
+    assert share <= level + 3 * np.sqrt(level * (1 - level) / TRIALS)  # three standard errors
+
+
+def test_a_test_against_a_decoy_of_ones_choice_would_find_too_much():
+    """The deliberately wrong variant: to do better than the worst decoy proves nothing."""
+    rng = np.random.default_rng(2)
+    wrong = 0
+    for _ in range(200):
+        scores = drawn(rng, true=2.0, rivals=(0.0, 2.0))
+        wrong += min(sign_test(scores.structure, d) for d in scores.decoys.values()) < 0.05
+    assert wrong / 200 > 0.9
+
+
+def test_true_particles_are_found():
+    assert found_share(200, true=2.5) > 0.95
+
+
+@pytest.mark.parametrize(
+    ("settings", "outcome"),
+    [
+        ({"picks": 0}, NOT_FOUND),
+        ({"picks": 60, "true": 3.0, "rivals": (0.0, 3.3)}, NOT_FOUND),  # a decoy fits better
+        ({"picks": 30, "true": 3.0, "rivals": (2.9,)}, UNCLEAR),  # look-alikes
+        ({"picks": 4, "true": 6.0}, UNCLEAR),
+    ],
+)
+def test_typical_cases(settings, outcome):
+    verdict = judge_class(drawn(np.random.default_rng(8), **settings))
+    assert verdict.outcome == outcome
+    assert verdict.reasons
+    assert all(reason.endswith(".") for reason in verdict.reasons)
+
+
+def test_many_structures_share_the_level():
+    rng = np.random.default_rng(5)
+    scores = drawn(rng, picks=14, true=1.6)
+    alone, among = (judge_class(scores, structures=count).outcome for count in (1, 10_000))
+    assert alone == FOUND
+    assert among != FOUND
+
+
+def test_about_how_many_stand_above_noise():
+    rng = np.random.default_rng(6)
+    mixed = np.concatenate([rng.normal(6, 1, 60), rng.normal(0, 1, 40)])
+    verdict = judge_class(PickScores(mixed, {}, rng.normal(0, 1, 4000)))
+    assert abs(verdict.above_noise - 60) <= 5  # 40 · 5 % of the noise are beyond the limit, give or take two
+
+
+def test_a_decoy_without_a_score_for_every_pick_is_refused():
+    with pytest.raises(ValueError, match="every pick"):
+        PickScores(np.zeros(3), {"decoy": np.zeros(2)})
