@@ -158,15 +158,6 @@ def test_pseudo_labels_are_kept_where_the_teacher_is_sure():
     assert PseudoLabels.of(logits, 0.99).object_share == 0  # none is kept, and nothing is divided by zero
 
 
-def test_balanced_pseudo_labels_keep_the_surer_half_of_each_class():
-    """Of four voxels of the object none reaches η; the median and all above are kept, and all background."""
-    logits = torch.zeros(1, 2, 1, 1, 8)
-    logits[0, 1, 0, 0] = torch.tensor([1.0, 0.5, 0.7, 0.2, -9.0, -9.0, -8.0, -7.0])
-    assert PseudoLabels.of(logits, 0.85).object_share == 0
-    found = PseudoLabels.of(logits, 0.85, balanced=True)
-    assert found.kept.flatten().tolist() == [True, True, True, False, True, True, True, True]
-
-
 def test_pseudo_labels_begin_after_a_third_and_are_counted():
     objective, config = tiny("vox-uda", steps=9)
     record = train(objective, config.training_settings(1, CPU, "float32"), SilentProgress())

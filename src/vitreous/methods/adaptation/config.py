@@ -50,8 +50,8 @@ class AdaptationConfig(LearnedConfig):
         Weight of the cross entropy with the teacher's labels; 0 goes without.
     pseudo_from
         Share of the steps after which it begins.
-    threshold, balanced
-        η: what the teacher is less sure of is not kept, but with `balanced` the surer half of each class.
+    threshold
+        η: what the teacher is less sure of is not kept.
     momentum, slow_momentum
         Of the teacher, and of the second one of LE-UDA.
     denoiser
@@ -95,7 +95,6 @@ class AdaptationConfig(LearnedConfig):
     pseudo_labels: NonNegativeFloat = 1.0
     pseudo_from: float = Field(1 / 3, ge=0, le=1)
     threshold: float = Field(0.85, ge=0, lt=1)
-    balanced: bool = False
     momentum: float = Field(0.99, ge=0, lt=1)
     slow_momentum: float = Field(0.999, ge=0, lt=1)
     swapped_share: float = Field(0.1, gt=0, le=0.5)

@@ -37,10 +37,8 @@ class PseudoLabels:
     kept: Tensor
 
     @classmethod
-    def of(cls, logits: Tensor, threshold: float, *, balanced: bool = False) -> PseudoLabels:
+    def of(cls, logits: Tensor, threshold: float) -> PseudoLabels:
         """The most probable class of logits (n, classes, z, y, x), kept where its probability ≥ η.
-
-        If `balanced`, at least the surer half of each class is kept, however unsure it is.
 
         Examples
         --------
@@ -50,12 +48,7 @@ class PseudoLabels:
         ([1, 1], [False, True])
         """
         sure, labels = logits.float().softmax(1).max(1)
-        limits = torch.full_like(sure, threshold)
-        for name in range(logits.shape[1]) if balanced else ():
-            chosen = labels == name
-            if chosen.any():
-                limits[chosen] = sure[chosen].median().clamp_max(threshold)
-        return cls(labels, sure >= limits)
+        return cls(labels, sure >= threshold)
 
     @property
     def kept_share(self) -> float:
@@ -180,7 +173,7 @@ class VoxUda(AdaptationObjective):
     def pseudo_labels(self, denoised: Tensor) -> PseudoLabels:
         """The teacher's labels of denoised volumes (n, 1, z, y, x), standardized as it has learned them."""
         logits = self.network.segmenter(0)(self.on_device(standardized(denoised)))
-        return PseudoLabels.of(logits, self.config.threshold, balanced=self.config.balanced)
+        return PseudoLabels.of(logits, self.config.threshold)
 
 
 def pseudo_label_warnings(monitored: Iterable[tuple[int, Mapping[str, float]]]) -> list[str]:
