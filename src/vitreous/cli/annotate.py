@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from vitreous.cli.console import ConsoleProgress, print_result
-from vitreous.cli.options import Device, Json, MaxMemory, Overwrite, Quiet, Seed, Steps, VoxelSize, seconds_of
+from vitreous.cli.options import Device, Json, MaxMemory, Overwrite, Quiet, Seed, Steps, VoxelSize, budget_of
 from vitreous.cli.segment import Inverted
 
 STRUCTURE_HELP = (
@@ -53,7 +53,7 @@ def annotate_command(
     json: Json = False,
 ) -> None:
     """Find the structures you name in a tomogram, and say how far to believe it."""
-    budget = None if time_budget is None else seconds_of(time_budget)
+    budget = budget_of(steps, time_budget)
     progress = ConsoleProgress(quiet=quiet)
 
     from vitreous.workflows.annotate import AnnotateRequest, AnnotateSettings, annotate_file

@@ -10,7 +10,6 @@ import typer
 
 from vitreous.cli.console import ConsoleProgress, print_result
 from vitreous.cli.options import Json, Quiet, VoxelSize
-from vitreous.core.errors import InputError
 
 
 class Scale(StrEnum):
@@ -32,7 +31,6 @@ def register(app: typer.Typer) -> None:
     """Add this module's commands."""
     app.command("inspect")(inspect_command)
     app.add_typer(evaluate, name="evaluate")
-    app.command("report")(report_command)
     app.command("benchmark")(benchmark_command)
 
 
@@ -144,39 +142,6 @@ def evaluate_segment(
     for name, scores in {**facts.get("classes", {}), **facts.get("kinds", {})}.items():
         lines.append(f"{name}: dice {scores['dice']:.4g}, iou {scores['iou']:.4g}")
     print_result(facts, lines, as_json=json)
-
-
-def report_command(
-    run_dir: Annotated[Path, typer.Argument(help="Run directory of a finished run.")],
-    picture: Annotated[Path | None, typer.Option(help="Also write the middle slices as this PNG.")] = None,
-) -> None:
-    """Write the report of a finished run again."""
-    from vitreous.workflows.run_directory import RunDirectory
-
-    kind = RunDirectory(run_dir.absolute()).read()["kind"]
-    if kind in ("simulate", "pick", "average", "annotate") and picture is not None:
-        raise InputError("--picture belongs to a denoised tomogram", remedy="leave it out")
-    if kind == "simulate":
-        from vitreous.workflows.simulate import rerender_simulation
-
-        path = rerender_simulation(run_dir)
-    elif kind == "annotate":
-        from vitreous.workflows.annotate import rerender_annotation
-
-        path = rerender_annotation(run_dir)
-    elif kind == "average":
-        from vitreous.workflows.average import rerender_average
-
-        path = rerender_average(run_dir)
-    elif kind == "pick":
-        from vitreous.workflows.pick import rerender_picks
-
-        path = rerender_picks(run_dir)
-    else:
-        from vitreous.workflows.denoise_files import rerender
-
-        path = rerender(run_dir, picture)
-    print_result({"report": str(path)}, [f"report: {path}"], as_json=False)
 
 
 def benchmark_command(

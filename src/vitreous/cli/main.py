@@ -21,7 +21,7 @@ from vitreous.cli import (
     look,
     pick,
     reconstruct,
-    resume,
+    runs,
     segment,
     simulate,
     wedge,
@@ -62,7 +62,7 @@ average.register(app)
 segment.register(app)
 annotate.register(app)
 adapt.register(app)
-resume.register(app)
+runs.register(app)
 
 
 @app.callback(invoke_without_command=True)

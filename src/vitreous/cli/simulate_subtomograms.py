@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import os
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -83,10 +83,13 @@ def subtomograms(
     names = tuple(name if is_named(name) else os.path.abspath(name) for name in expanded(structures))
     request = SubtomogramRequest(names, output.absolute(), settings, format, overwrite)
     with progress.active():
-        facts = write_subtomograms(request, progress)
+        show_subtomograms(write_subtomograms(request, progress), as_json=json)
+
+
+def show_subtomograms(facts: dict[str, Any], *, as_json: bool) -> None:
+    """Print where the subtomograms are and how many."""
     lines = [f"subtomograms: {facts['output']} ({facts['count']})", f"table: {facts['table']}"]
-    lines.append(f"report: {facts['report']}")
-    print_result(facts, lines, as_json=json)
+    print_result(facts, [*lines, f"report: {facts['report']}"], as_json=as_json)
 
 
 def is_named(structure: str) -> bool:

@@ -1,5 +1,6 @@
 """Fill the missing wedge of tomograms, in memory and as files."""
 
+from vitreous.workflows.denoise_files import rerender
 from vitreous.workflows.wedge.files import WedgeRequest, fill_file, resume_filling
 from vitreous.workflows.wedge.filling import chosen_filling, fill_wedge, plan_filling
 from vitreous.workflows.wedge.values import Filled, WedgePlan, WedgeSettings
@@ -13,5 +14,6 @@ __all__ = [
     "fill_file",
     "fill_wedge",
     "plan_filling",
+    "rerender",
     "resume_filling",
 ]
