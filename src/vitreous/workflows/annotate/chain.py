@@ -106,6 +106,7 @@ def annotate_file(request: AnnotateRequest, progress: Progress) -> dict[str, Any
     request.settings.check()
     run, work = RunDirectory(request.output), Work(request, progress)
     inputs = digests(work)
+    work.open()  # what cannot be used is refused before anything is written
     resuming = claim(request, run, inputs)
     with run.locked():
         if resuming:

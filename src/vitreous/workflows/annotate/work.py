@@ -82,6 +82,10 @@ class Work:
         """Where to compute."""
         return choose_device(self.request.settings.device)
 
+    def open(self) -> None:
+        """Open structures and tomogram now; raises InputError for what cannot be used."""
+        _ = self.sizes, self.subject
+
     def place(self, *parts: str) -> Path:
         """A path in the folder."""
         return self.folder.joinpath(*parts)

@@ -1,0 +1,139 @@
+"""The chain from tomogram to judgement: what it is asked, what it refuses, what its parts do."""
+
+import numpy as np
+import pytest
+
+from vitreous.core import InputError, SilentProgress, Volume
+from vitreous.evidence import FOUND, judge_class
+from vitreous.io import write_volume
+from vitreous.simulate import wedge_filtered
+from vitreous.workflows.annotate import AnnotateRequest, AnnotateSettings, annotate_file
+from vitreous.workflows.annotate import chain as chain_module
+from vitreous.workflows.annotate.alignment import boxes_for, random_places, scored
+from vitreous.workflows.annotate.network import enlarged
+from vitreous.workflows.annotate.specimens import SpecimenPlan, specimens, strangers
+from vitreous.workflows.annotate.work import Work
+
+TILTS = (-60.0, 60.0)
+
+
+def noise(seed=0, shape=(32, 64, 64)):
+    return wedge_filtered(np.random.default_rng(seed).normal(size=shape).astype(np.float32), TILTS)
+
+
+@pytest.fixture
+def tomogram(tmp_path):
+    return write_volume(tmp_path / "tomogram.mrc", Volume(noise(), 20.0))
+
+
+def asked(path, folder, structures=("phantom:tric",), **settings):
+    return AnnotateRequest(path, structures, folder, AnnotateSettings(**settings))
+
+
+def test_a_request_survives_its_record(tmp_path):
+    request = asked(tmp_path / "a.mrc", tmp_path / "out", tilt_range_deg=(-50.0, 60.0), invert=True, steps=3)
+    again = AnnotateRequest.from_json(request.to_json(), request.output)
+    assert again == request
+    assert "--tilt-range -50 60" in request.command()
+    assert request.is_of({"request": request.to_json()})
+
+
+@pytest.mark.parametrize(
+    ("structures", "text"),
+    [
+        ((), "no structure"),
+        (("phantom:tric", "phantom:tric"), "given twice"),
+        (("map.mrc",), "mass in kDa"),
+        (("nothing",), "is no structure"),
+    ],
+)
+def test_structures_that_make_no_sense_are_refused(tmp_path, structures, text):
+    with pytest.raises(InputError, match=text):
+        asked(tmp_path / "a.mrc", tmp_path / "out", structures).particles()
+
+
+@pytest.mark.parametrize(
+    "settings", [{"steps": 1, "time_budget_seconds": 1.0}, {"tilt_range_deg": (60, -60)}]
+)
+def test_settings_that_make_no_sense_are_refused(tmp_path, settings):
+    with pytest.raises(InputError):
+        asked(tmp_path / "a.mrc", tmp_path / "out", **settings).settings.check()
+
+
+def test_both_parts_of_split_noise_are_independent(tomogram, tmp_path):
+    """In noise alone all there is is noise; without the split the two would be one."""
+    subject = Work(asked(tomogram, tmp_path / "out"), SilentProgress()).subject
+    searched, judged = subject.split(0)
+    both = np.corrcoef(searched.ravel(), judged.ravel())[0, 1]
+    assert abs(both) < 0.1  # the spectrum's strength is estimated, to some per cent
+    assert np.corrcoef(searched.ravel(), subject.working.ravel())[0, 1] > 0.8  # what a plain copy would show
+
+
+def test_specimens_are_as_strong_as_the_tomogram_and_labelled(tomogram, tmp_path):
+    work = Work(asked(tomogram, tmp_path / "out"), SilentProgress())
+    box = specimens(work.particles, work.subject.style, SpecimenPlan(1, (24, 40, 40)))[0]
+    inside, outside = box.values[box.labels == 1], box.values[box.labels == 0]
+    assert set(np.unique(box.labels)) >= {0, 1}
+    assert inside.mean() > outside.mean()  # protein is bright, whatever the tomogram's contrast
+
+
+def test_strangers_are_not_what_is_looked_for(tomogram, tmp_path):
+    work = Work(asked(tomogram, tmp_path / "out"), SilentProgress())
+    assert "tric" not in strangers(list(work.templates.values()), 20.0)
+
+
+def test_labels_are_enlarged_to_the_nearest_sample():
+    labels = np.arange(8, dtype=np.uint8).reshape(2, 2, 2)
+    whole = enlarged(labels, 3, (5, 6, 4))
+    assert whole.shape == (5, 6, 4)
+    assert np.array_equal(whole[::3, ::3, ::3], labels)
+
+
+def test_random_places_keep_away_from_picks():
+    rng = np.random.default_rng(0)
+    picks = rng.uniform(0, 600, (5, 3))
+    places = random_places((32, 32, 32), 20.0, picks, 150.0, rng)
+    assert np.linalg.norm(places[:, None] - picks, axis=2).min() > 150
+    assert len(places) == 40
+
+
+@pytest.mark.slow  # 220 alignments
+def test_noise_alone_is_never_found(tomogram, tmp_path):
+    """No false "found" in 20 trials: random places of fresh noise are judged as picks."""
+    work = Work(asked(tomogram, tmp_path / "out"), SilentProgress())
+    outcomes = []
+    for trial in range(20):
+        rng = np.random.default_rng(trial)
+        picks = random_places(work.subject.working.shape, 20.0, np.zeros((0, 3)), 0, rng)[:12]
+        scores, _ = scored(work, "phantom:tric", picks, noise(100 + trial), rng)
+        outcomes.append(judge_class(scores).outcome)
+    assert FOUND not in outcomes
+
+
+def test_a_failing_stage_leaves_the_earlier_and_says_how_to_go_on(tomogram, tmp_path, monkeypatch):
+    def broken(work):
+        raise InputError("no more", remedy="try again")
+
+    quick = [chain_module.Stage("inspect", chain_module.inspect, "looking")]
+    monkeypatch.setattr(chain_module, "STAGES", (*quick, chain_module.Stage("denoise", broken, "denoising")))
+    request = asked(tomogram, tmp_path / "out")
+    with pytest.raises(InputError, match="vitreous resume"):
+        annotate_file(request, SilentProgress())
+    facts = request.output.joinpath("run.json").read_text(encoding="utf-8")
+    assert '"failed": "denoise"' in facts
+    looked = []
+    monkeypatch.setattr(
+        chain_module, "STAGES", (chain_module.Stage("inspect", lambda work: looked.append(1) or {}, "x"),)
+    )
+    with pytest.raises(KeyError):  # nothing was judged; the stage that was done is not done again
+        annotate_file(request, SilentProgress())
+    assert not looked
+
+
+def test_boxes_hold_a_template_in_their_middle(tomogram, tmp_path):
+    work = Work(asked(tomogram, tmp_path / "out"), SilentProgress())
+    template = work.templates["phantom:tric"]
+    boxes = boxes_for(work.subject, template, None)
+    placed = boxes.fitted(template.density).numpy()
+    middle = template.density[(template.side // 2,) * 3]
+    assert placed[(boxes.side // 2,) * 3] == middle
