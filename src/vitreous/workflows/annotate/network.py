@@ -34,7 +34,7 @@ SIDE = 32  # voxels of a crop
 SPECIMENS = 6
 ROOM = 2.5  # a specimen is so many crops wide, and one and a quarter high
 STEPS, BATCH, WIDTH, RATE = 700, 2, 16, 4e-3
-FEWEST_STEPS = 30
+FEWEST_STEPS, WORTH_TIMING = 30, 100
 ARCHITECTURE = "unet-norm"
 SYMMETRIC_DEG = 6.0  # tilt ranges so near to symmetric let crops be turned over
 
@@ -95,6 +95,9 @@ def train_network(work: Work) -> dict[str, Any]:
     )
     store = CheckpointStore(work.place("checkpoints"))
     training = with_budget(training, settings.time_budget_seconds, objective, store)
+    if training.steps >= WORTH_TIMING:
+        minutes = training.steps * seconds_per_step(objective, training) / 60
+        work.progress.note(f"{training.steps} training steps, about {minutes:.1f} min in all")
     record = train(objective, training, work.progress, store)
     facts = {"seed": settings.seed, "steps": training.steps}
     save_segmentation_model(work.place("model"), SegmentationModel(network, description), facts)
