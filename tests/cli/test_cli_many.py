@@ -112,8 +112,15 @@ def test_a_shared_model_is_trained_once_and_applied_to_all(run, three, tmp_path)
     assert (model / "model.safetensors").read_bytes() != weights
 
 
-@pytest.mark.parametrize("shared", [[], ["--shared-model"]])
-@pytest.mark.parametrize("end", [signal.SIGKILL, signal.SIGTERM])
+@pytest.mark.parametrize(
+    ("shared", "end"),
+    [
+        ([], signal.SIGKILL),
+        (["--shared-model"], signal.SIGTERM),
+        pytest.param([], signal.SIGTERM, marks=pytest.mark.slow),
+        pytest.param(["--shared-model"], signal.SIGKILL, marks=pytest.mark.slow),
+    ],
+)
 def test_a_stopped_batch_goes_on(run, spawn, three, tmp_path, shared, end):
     options = ["--steps", "20", *shared]
     assert run("denoise", *three, "-o", tmp_path / "whole", *options)[0] == 0

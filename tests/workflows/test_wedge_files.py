@@ -42,7 +42,9 @@ def voxels(path):
     return np.asarray(vitreous.open_volume(path).data, np.float64)
 
 
-@pytest.mark.parametrize("method", ["noise-model", "isonet", "dual"])
+@pytest.mark.parametrize(
+    "method", ["noise-model", *(pytest.param(m, marks=pytest.mark.slow) for m in ("isonet", "dual"))]
+)
 def test_killed_at_random_moments(spawn, words, tmp_path, method):
     options = ("--method", method, "--steps", "16")
     whole = spawn(*words("whole", *options))
