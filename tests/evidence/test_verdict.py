@@ -3,7 +3,15 @@
 import numpy as np
 import pytest
 
-from vitreous.evidence import FOUND, NOT_FOUND, UNCLEAR, PickScores, VerdictConfig, judge_class
+from vitreous.evidence import (
+    FOUND,
+    NOT_FOUND,
+    UNCLEAR,
+    DetailEvidence,
+    PickScores,
+    VerdictConfig,
+    judge_class,
+)
 from vitreous.evidence.verdict import sign_test
 
 TRIALS = 2000
@@ -66,6 +74,18 @@ def test_typical_cases(settings, outcome):
     assert verdict.outcome == outcome
     assert verdict.reasons
     assert all(reason.endswith(".") for reason in verdict.reasons)
+
+
+def test_a_few_among_many_others_are_not_called_absent():
+    """Twelve of it among thirty that are a decoy: only the average's detail tells that they are there."""
+    rng = np.random.default_rng(9)
+    its, others = rng.normal(4, 1, 12), rng.normal(2, 1, 30)
+    decoy = np.concatenate([rng.normal(2, 1, 12), rng.normal(4, 1, 30)])
+    scores = PickScores(np.concatenate([its, others]), {"another": decoy}, rng.normal(0, 1, 60))
+    assert judge_class(scores).outcome == NOT_FOUND
+    bare, shown = (DetailEvidence(0.5, p, (52.0, 40.0)) for p in (0.4, 0.005))
+    assert judge_class(scores, detail=bare).outcome == NOT_FOUND
+    assert judge_class(scores, detail=shown).outcome == UNCLEAR
 
 
 def test_many_structures_share_the_level():

@@ -15,7 +15,7 @@ from vitreous.training import CheckpointStore
 from vitreous.workflows.annotate.believe import average, judge
 from vitreous.workflows.annotate.network import segment, simulate, train_network
 from vitreous.workflows.annotate.picks import pick
-from vitreous.workflows.annotate.report import annotation_report
+from vitreous.workflows.annotate.report import annotation_report, warnings_of
 from vitreous.workflows.annotate.request import FIRST_BUDGET_SHARE, AnnotateRequest, AnnotateSettings
 from vitreous.workflows.annotate.work import Work
 from vitreous.workflows.denoise import DenoiseSettings
@@ -183,7 +183,7 @@ def outcome(request: AnnotateRequest, run: RunDirectory, facts: Mapping[str, Any
         "report": str(run.report),
         "structures": facts["stages"]["judge"]["structures"],
         "seconds": {name: stage["seconds"] for name, stage in facts["stages"].items()},
-        "warnings": facts["stages"]["inspect"]["warnings"],
+        "warnings": warnings_of(facts["stages"]),
     }
 
 

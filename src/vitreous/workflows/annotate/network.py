@@ -101,8 +101,10 @@ def train_network(work: Work) -> dict[str, Any]:
     record = train(objective, training, work.progress, store)
     facts = {"seed": settings.seed, "steps": training.steps}
     save_segmentation_model(work.place("model"), SegmentationModel(network, description), facts)
+    few = f"The segmentation network was trained for {training.steps} steps only; {STEPS} are usual."
     return {
         "steps": training.steps,
+        "warnings": [few] if training.steps < STEPS // 2 else [],
         "losses": [round(v, 4) for v in record.losses],
         "rollbacks": record.rollbacks,
     }

@@ -34,7 +34,7 @@ def annotation_report(work: Work, facts: Mapping[str, Any]) -> str:
             f"{found['above_noise']} of {found['picks']}",
             f"{min(found['shares'].values(), default=0):.0%}",
             found["rival"],
-            resolution(averages[name]),
+            resolution(averages[name], 2 * work.subject.spacing_angstrom),
         ]
         for name, found in judged.items()
     ]
@@ -63,8 +63,13 @@ def annotation_report(work: Work, facts: Mapping[str, Any]) -> str:
         TableSection("Time", rows=times),
         TableSection("Repeat", f"`{facts['command']}`"),
     ]
-    warnings = (*facts["stages"]["inspect"]["warnings"], *facts["stages"]["denoise"]["warnings"])
-    return render_tables_report(f"Annotated: {work.request.input.name}", sections, warnings=warnings)
+    title = f"Annotated: {work.request.input.name}"
+    return render_tables_report(title, sections, warnings=warnings_of(facts["stages"]))
+
+
+def warnings_of(stages: Mapping[str, Any]) -> list[str]:
+    """What the stages warned of."""
+    return [text for stage in stages.values() for text in stage.get("warnings", ())]
 
 
 def words(judged: Mapping[str, Any]) -> str:
@@ -74,11 +79,19 @@ def words(judged: Mapping[str, Any]) -> str:
     )
 
 
-def resolution(found: Mapping[str, Any]) -> str:
-    """The resolution of half maps in words; only what is finer than 60 Å says anything."""
+def resolution(found: Mapping[str, Any], finest_angstrom: float) -> str:
+    """The resolution of half maps in words; only what is finer than 60 Å says anything.
+
+    Examples
+    --------
+    >>> resolution({"resolution_angstrom": 40.0}, 40.0), resolution({"resolution_angstrom": 52.1}, 40.0)
+    ('40 (the voxels allow no more)', '52')
+    """
     value = found.get("resolution_angstrom")
     if value is None:
         return "–"
+    if value <= 1.01 * finest_angstrom < 60:
+        return f"{value:.0f} (the voxels allow no more)"
     return f"{value:.0f}" if value < 60 else "none beyond 60"
 
 
