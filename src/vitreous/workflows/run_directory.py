@@ -155,3 +155,30 @@ def check_unchanged(recorded: Mapping[str, str]) -> None:
     path = changed_since(recorded, {path: file_sha256(path) for path in recorded})
     if path is not None:
         raise InputError("changed since the run began", path=path, remedy="start again, with --overwrite")
+
+
+def stopped_run(run_dir: Path, kind: str) -> tuple[RunDirectory, dict[str, Any]]:
+    """A run that can be gone on with, and what its `run.json` says.
+
+    Raises
+    ------
+    InputError
+        If it is finished, or no run of this kind.
+    """
+    run = RunDirectory(run_dir.absolute())
+    facts = run.read()
+    if facts["kind"] != kind:
+        raise InputError(f"holds a run of kind {facts['kind']}", path=run.path)
+    if facts["status"] == "done":
+        remedy = f"see {run.report}" if run.report.exists() else ""
+        raise InputError("the run is already done", path=run.path, remedy=remedy)
+    return run, facts
+
+
+@contextmanager
+def damage_in_words(run: RunDirectory) -> Iterator[None]:
+    """Tell of a request that `run.json` holds and that cannot be read, in one line."""
+    try:
+        yield
+    except (LookupError, TypeError, ValueError) as error:
+        raise InputError("run.json is damaged", path=run.path, remedy="start the run again") from error

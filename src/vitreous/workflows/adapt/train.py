@@ -20,7 +20,7 @@ from vitreous.workflows.adapt.model import SUPERVISED, Adapted, adapted, chosen_
 from vitreous.workflows.adapt.report import adaptation_report
 from vitreous.workflows.adapt.request import AdaptRequest
 from vitreous.workflows.denoise import is_preset
-from vitreous.workflows.run_directory import RunDirectory, check_unchanged
+from vitreous.workflows.run_directory import RunDirectory, check_unchanged, damage_in_words, stopped_run
 
 KIND = "adapt"
 
@@ -97,16 +97,9 @@ def resume_adaptation(run_dir: Path, progress: Progress) -> dict[str, Any]:
     InputError
         If it is finished, no run of this kind, or a file is not what it was.
     """
-    run = RunDirectory(run_dir.absolute())
-    facts = run.read()
-    if facts["kind"] != KIND:
-        raise InputError(f"holds a run of kind {facts['kind']}", path=run.path)
-    if facts["status"] == "done":
-        raise InputError("the run is already done", path=run.path, remedy=f"see {run.report}")
-    try:
+    run, facts = stopped_run(run_dir, KIND)
+    with damage_in_words(run):
         request = AdaptRequest.from_json(facts["request"], run.path)
-    except (LookupError, TypeError) as error:
-        raise InputError("run.json is damaged", path=run.path, remedy="start the run again") from error
     check_unchanged(facts.get("inputs_sha256", {}))
     return adapt(request, progress)
 

@@ -20,7 +20,7 @@ from vitreous.workflows.annotate.request import FIRST_BUDGET_SHARE, AnnotateRequ
 from vitreous.workflows.annotate.work import Work
 from vitreous.workflows.denoise import DenoiseSettings
 from vitreous.workflows.denoise_files import DenoiseRequest, denoise_file
-from vitreous.workflows.run_directory import RunDirectory, check_unchanged
+from vitreous.workflows.run_directory import RunDirectory, check_unchanged, damage_in_words, stopped_run
 
 KIND = "annotate"
 
@@ -254,15 +254,8 @@ def resume_annotation(run_dir: Path, progress: Progress) -> dict[str, Any]:
     InputError
         If it is finished, no run of this kind, or a file is not what it was.
     """
-    run = RunDirectory(run_dir.absolute())
-    facts = run.read()
-    if facts["kind"] != KIND:
-        raise InputError(f"holds a run of kind {facts['kind']}", path=run.path)
-    if facts["status"] == "done":
-        raise InputError("the run is already done", path=run.path, remedy=f"see {run.report}")
-    try:
+    run, facts = stopped_run(run_dir, KIND)
+    with damage_in_words(run):
         request = AnnotateRequest.from_json(facts["request"], run.path)
-    except (LookupError, TypeError, ValueError) as error:
-        raise InputError("run.json is damaged", path=run.path, remedy="start the run again") from error
     check_unchanged(facts.get("inputs_sha256", {}))
     return annotate_file(request, progress)

@@ -39,7 +39,7 @@ from vitreous.workflows.average.plan import box_side, check_memory, diameter_of
 from vitreous.workflows.average.report import average_report
 from vitreous.workflows.average.request import AverageRequest
 from vitreous.workflows.average.rounds import last_round, save_round
-from vitreous.workflows.run_directory import RunDirectory, check_unchanged
+from vitreous.workflows.run_directory import RunDirectory, check_unchanged, damage_in_words
 from vitreous.workflows.search_template import SearchTemplate, digests, open_template
 
 KIND = "average"
@@ -275,10 +275,8 @@ def request_of(run: RunDirectory) -> tuple[AverageRequest, dict[str, Any]]:
     facts = run.read()
     if facts["kind"] != KIND:
         raise InputError(f"holds a run of kind {facts['kind']}", path=run.path)
-    try:
+    with damage_in_words(run):
         return AverageRequest.from_json(facts["request"]), facts
-    except (LookupError, TypeError) as error:
-        raise InputError("run.json is damaged", path=run.path, remedy="start the run again") from error
 
 
 def outcome(request: AverageRequest, facts: Mapping[str, Any]) -> dict[str, Any]:

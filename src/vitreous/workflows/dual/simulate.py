@@ -27,7 +27,7 @@ from vitreous.workflows.denoise.model import blended_prediction
 from vitreous.workflows.dual.domains import files_of
 from vitreous.workflows.dual.model import DualModel, check_memory, load_dual
 from vitreous.workflows.dual.request import DualSimulateRequest
-from vitreous.workflows.run_directory import RUN_SCHEMA, RunDirectory
+from vitreous.workflows.run_directory import RUN_SCHEMA, RunDirectory, damage_in_words, stopped_run
 
 KIND, ONE = "dual-simulate", "dual-simulated-tomogram"
 # What tells the truth about a specimen beside its grand model, in our layout and in SHREC 2021's.
@@ -96,16 +96,9 @@ def resume_dual_simulation(run_dir: Path, progress: Progress) -> dict[str, Any]:
     InputError
         If it is finished, no run of this kind, or a file is not what it was.
     """
-    run = RunDirectory(run_dir.absolute())
-    facts = run.read()
-    if facts["kind"] != KIND:
-        raise InputError(f"holds a run of kind {facts['kind']}", path=run.path)
-    if facts["status"] == "done":
-        raise InputError("the run is already done", path=run.path)
-    try:
+    run, facts = stopped_run(run_dir, KIND)
+    with damage_in_words(run):
         request = DualSimulateRequest.from_json(facts["request"], run.path, int(facts["count"]))
-    except (LookupError, TypeError, ValueError) as error:
-        raise InputError("run.json is damaged", path=run.path, remedy="start the run again") from error
     return simulate_dual(request, progress)
 
 

@@ -25,7 +25,7 @@ from vitreous.workflows.denoise.config import chosen_config
 from vitreous.workflows.dual.domains import PRESET, DomainVolume, files_of, open_clean, open_noisy
 from vitreous.workflows.dual.report import training_report
 from vitreous.workflows.dual.request import DualTrainRequest
-from vitreous.workflows.run_directory import RunDirectory
+from vitreous.workflows.run_directory import RunDirectory, damage_in_words, stopped_run
 
 KIND = "dual-train"
 
@@ -94,16 +94,9 @@ def resume_dual(run_dir: Path, progress: Progress) -> dict[str, Any]:
     InputError
         If it is finished, no run of this kind, or a file is not what it was.
     """
-    run = RunDirectory(run_dir.absolute())
-    facts = run.read()
-    if facts["kind"] != KIND:
-        raise InputError(f"holds a run of kind {facts['kind']}", path=run.path)
-    if facts["status"] == "done":
-        raise InputError("the run is already done", path=run.path, remedy=f"see {run.report}")
-    try:
+    run, facts = stopped_run(run_dir, KIND)
+    with damage_in_words(run):
         request = DualTrainRequest.from_json(facts["request"], run.path)
-    except (LookupError, TypeError, ValueError) as error:
-        raise InputError("run.json is damaged", path=run.path, remedy="start the run again") from error
     return train_dual(request, progress)
 
 

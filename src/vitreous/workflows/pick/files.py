@@ -27,7 +27,7 @@ from vitreous.workflows.pick.pickers import BlobPicker, Found, Picker
 from vitreous.workflows.pick.report import pick_report, score_histogram
 from vitreous.workflows.pick.request import PickRequest
 from vitreous.workflows.pick.source import PickSource, check_memory, open_pick_source
-from vitreous.workflows.run_directory import RunDirectory, check_unchanged
+from vitreous.workflows.run_directory import RunDirectory, check_unchanged, damage_in_words
 
 KIND = "pick"
 BYTES_PER_PICK, EXPECTED_PICKS = 400, 1000  # of the file of picks
@@ -139,10 +139,8 @@ def request_of(run: RunDirectory) -> tuple[PickRequest, dict[str, Any]]:
     facts = run.read()
     if facts["kind"] != KIND:
         raise InputError(f"holds a run of kind {facts['kind']}", path=run.path)
-    try:
+    with damage_in_words(run):
         return PickRequest.from_json(facts["request"]), facts
-    except (LookupError, TypeError) as error:
-        raise InputError("run.json is damaged", path=run.path, remedy="start the run again") from error
 
 
 def claim(request: PickRequest, run: RunDirectory, inputs: Mapping[str, str]) -> None:

@@ -16,7 +16,7 @@ from vitreous.inference import choose_device
 from vitreous.io import check_writable, file_sha256, open_volume, remove_stale, write_text_atomic
 from vitreous.report import TableSection
 from vitreous.segmentation import SegmentationModel, labels_of, load_segmentation_model
-from vitreous.workflows.run_directory import RunDirectory, check_unchanged
+from vitreous.workflows.run_directory import RunDirectory, check_unchanged, damage_in_words, stopped_run
 from vitreous.workflows.segment.report import segmentation_report, set_sections, tomogram_sections
 from vitreous.workflows.segment.request import SegmentRequest
 from vitreous.workflows.segment.sets import LABELS, open_set, segment_set, write_set
@@ -212,15 +212,8 @@ def resume_segmentation(run_dir: Path, progress: Progress) -> dict[str, Any]:
     InputError
         If it is finished, no run of this kind, or a file it reads is not what it was.
     """
-    run = RunDirectory(run_dir.absolute())
-    facts = run.read()
-    if facts["kind"] != KIND:
-        raise InputError(f"holds a run of kind {facts['kind']}", path=run.path)
-    if facts["status"] == "done":
-        raise InputError("the run is already done", path=run.path, remedy=f"see {run.report}")
-    try:
+    run, facts = stopped_run(run_dir, KIND)
+    with damage_in_words(run):
         request = SegmentRequest.from_json(facts["request"], run.path)
-    except (LookupError, TypeError) as error:
-        raise InputError("run.json is damaged", path=run.path, remedy="start the run again") from error
     check_unchanged(facts.get("inputs_sha256", {}))
     return segment_file(request, progress)

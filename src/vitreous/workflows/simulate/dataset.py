@@ -12,7 +12,7 @@ from typing import Any
 from vitreous.core import InputError, Interrupted, Progress, Template
 from vitreous.inference.memory import GIGABYTE
 from vitreous.io import atomic_folder, check_writable, faults_in_words, write_text_atomic
-from vitreous.workflows.run_directory import RunDirectory
+from vitreous.workflows.run_directory import RunDirectory, damage_in_words, stopped_run
 from vitreous.workflows.simulate.estimate import check_memory, estimate, words_for_time
 from vitreous.workflows.simulate.evidence import dataset_report
 from vitreous.workflows.simulate.files import KIND, write_tomogram
@@ -85,12 +85,7 @@ def resume_simulation(run_dir: Path, progress: Progress) -> SimulateOutcome:
     InputError
         If it is finished, no run of this kind, or a structure is not what it was.
     """
-    run = RunDirectory(run_dir.absolute())
-    facts = run.read()
-    if facts["kind"] != RUN_KIND:
-        raise InputError(f"holds a run of kind {facts['kind']}", path=run.path)
-    if facts["status"] == "done":
-        raise InputError("the run is already done", path=run.path, remedy=f"see {run.report}")
+    run, facts = stopped_run(run_dir, RUN_KIND)
     return simulate_files(request_of(run, facts), progress)
 
 
@@ -113,10 +108,8 @@ def rerender_simulation(run_dir: Path) -> Path:
 
 def request_of(run: RunDirectory, facts: Mapping[str, Any]) -> SimulateRequest:
     """The request that a `run.json` holds."""
-    try:
+    with damage_in_words(run):
         return SimulateRequest.from_json(facts["request"], run.path)
-    except (LookupError, TypeError, ValueError) as error:
-        raise InputError("run.json is damaged", path=run.path, remedy="start the run again") from error
 
 
 def claim(request: SimulateRequest, run: RunDirectory, digests: Mapping[str, str]) -> None:

@@ -12,7 +12,7 @@ import vitreous
 from vitreous.core import InputError, Interrupted, Progress, SilentProgress
 from vitreous.io import check_writable, file_sha256, write_text_atomic
 from vitreous.simulate import Subtomogram, SubtomogramSet, SubtomogramSettings, SubtomogramSimulator, Which
-from vitreous.workflows.run_directory import RunDirectory
+from vitreous.workflows.run_directory import RunDirectory, damage_in_words, stopped_run
 from vitreous.workflows.simulate.spec import ParticleSpec
 from vitreous.workflows.simulate.structures import template_of
 from vitreous.workflows.subtomograms.files import BYTES_PER_VOXEL, BlockStore, SubtomogramFolder
@@ -118,18 +118,11 @@ def resume_subtomograms(run_dir: Path, progress: Progress) -> dict[str, Any]:
     InputError
         If it is finished, or no run of this kind.
     """
-    run = RunDirectory(run_dir.absolute())
-    facts = run.read()
-    if facts["kind"] != "subtomograms":
-        raise InputError(f"holds a run of kind {facts['kind']}", path=run.path)
-    if facts["status"] == "done":
-        raise InputError("the run is already done", path=run.path)
-    try:
+    run, facts = stopped_run(run_dir, "subtomograms")
+    with damage_in_words(run):
         asked = facts["request"]
         settings = SubtomogramSettings.model_validate(asked["settings"])
         request = SubtomogramRequest(tuple(asked["structures"]), run.path, settings, asked["format"])
-    except (LookupError, TypeError, ValueError) as error:
-        raise InputError("run.json is damaged", path=run.path, remedy="start the run again") from error
     return write_subtomograms(request, progress)
 
 

@@ -21,7 +21,7 @@ from vitreous.training import save_model
 from vitreous.workflows.denoise import Source, model_description
 from vitreous.workflows.denoise_files import DenoiseOutcome, DenoiseRequest
 from vitreous.workflows.denoise_files.one import FileTask, done_to_file
-from vitreous.workflows.run_directory import RunDirectory, check_unchanged
+from vitreous.workflows.run_directory import RunDirectory, check_unchanged, damage_in_words
 from vitreous.workflows.wedge.evidence import wedge_evidence
 from vitreous.workflows.wedge.filling import carry_out, plan_filling
 from vitreous.workflows.wedge.values import Filled, WedgeSettings
@@ -121,11 +121,9 @@ def resume_filling(run_dir: Path, progress: Progress) -> DenoiseOutcome:
     """
     run = RunDirectory(run_dir.absolute())
     facts = run.read()
-    try:
+    with damage_in_words(run):
         request = replace(WedgeRequest.from_json(facts["request"]), run_dir=run.path)
         inputs = dict(facts["inputs_sha256"])
-    except (LookupError, TypeError, ValueError) as error:
-        raise InputError("run.json is damaged", path=run.path, remedy="start the run again") from error
     if facts["status"] == "done":
         raise InputError("the run is already done", path=run.path, remedy=f"see {run.report}")
     check_unchanged(inputs)
