@@ -90,7 +90,7 @@ class RunDirectory:
                 try:
                     fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 except BlockingIOError as error:
-                    remedy = "wait for it, or choose another --run-dir"
+                    remedy = "wait for it, or choose another run directory"
                     raise InputError("another run is at work here", path=self.path, remedy=remedy) from error
                 except OSError:
                     pass  # a network file system without locks: nothing can be said
@@ -118,7 +118,7 @@ class RunDirectory:
         if overwrite or not self.exists():
             return False
         facts = self.read()
-        remedy = "add --overwrite or choose another --run-dir"
+        remedy = "add --overwrite or choose another run directory"
         if not is_same(facts):
             raise InputError("holds another run", path=self.path, remedy=remedy)
         changed = changed_since(facts.get("inputs_sha256", {}), inputs)
