@@ -74,6 +74,7 @@ def shrink(setitem, setattribute):
         setitem(WEDGE, name, entry)
     setattribute(vitreous.training.loop, "CHECKPOINT_SECONDS", 0.0)
     setattribute(vitreous.training.loop, "SNAPSHOT_STEPS", 2)
+    setattribute(vitreous.workflows.demo, "STEPS", 6)
     setattribute(vitreous.workflows.demo, "PRESET", str(Path(__file__).with_name("small_demo.toml")))
 
 

@@ -1,13 +1,15 @@
 """The chain from tomogram to judgement: what it is asked, what it refuses, what its parts do."""
 
+import json
+
 import numpy as np
 import pytest
 
-from vitreous.core import InputError, SilentProgress, Volume
+from vitreous.core import InputError, Interrupted, SilentProgress, Volume
 from vitreous.evidence import FOUND, judge_class
-from vitreous.io import write_volume
+from vitreous.io import open_volume, write_volume
 from vitreous.simulate import wedge_filtered
-from vitreous.workflows.annotate import AnnotateRequest, AnnotateSettings, annotate_file
+from vitreous.workflows.annotate import AnnotateRequest, AnnotateSettings, annotate_file, resume_annotation
 from vitreous.workflows.annotate import chain as chain_module
 from vitreous.workflows.annotate.alignment import boxes_for, random_places, scored
 from vitreous.workflows.annotate.network import enlarged
@@ -137,3 +139,49 @@ def test_boxes_hold_a_template_in_their_middle(tomogram, tmp_path):
     placed = boxes.fitted(template.density).numpy()
     middle = template.density[(template.side // 2,) * 3]
     assert placed[(boxes.side // 2,) * 3] == middle
+
+
+class StoppedIn(SilentProgress):
+    """Stops in the stage whose words it is given."""
+
+    def __init__(self, words):
+        self.words, self.reached, self.notes = words, False, []
+
+    def note(self, text):
+        self.notes.append(text)
+        self.reached = self.reached or text.endswith(self.words)
+
+    def should_stop(self):
+        return self.reached
+
+
+def test_the_whole_chain_stops_goes_on_and_judges_noise_honestly(tomogram, tmp_path, monkeypatch):
+    """A network that learned next to nothing picks everywhere; averages and verdicts come all the same."""
+    for name, value in (("SPECIMENS", 1), ("ROOM", 1.25), ("WIDTH", 4)):
+        monkeypatch.setattr(f"vitreous.workflows.annotate.network.{name}", value)
+    monkeypatch.setattr("vitreous.workflows.annotate.picks.LEAST_CONFIDENCE", 0.02)
+    monkeypatch.setattr("vitreous.workflows.annotate.alignment.MOST_JUDGED", 6)
+    monkeypatch.setattr("vitreous.workflows.annotate.believe.MOST_JUDGED", 6)
+    monkeypatch.setattr("vitreous.workflows.annotate.alignment.ELSEWHERE", 6)
+    monkeypatch.setattr("vitreous.workflows.annotate.alignment.MOST_STRANGERS", 0)
+    request = asked(tomogram, tmp_path / "out", steps=2)
+    with pytest.raises(Interrupted):
+        annotate_file(request, StoppedIn("training the segmentation network"))
+    folder = tmp_path / "out"
+    denoised = (folder / "denoised.mrc").stat().st_mtime_ns
+    listener = StoppedIn("never")
+    facts = resume_annotation(folder, listener)
+    assert not any("denoising" in note for note in listener.notes)
+    assert (folder / "denoised.mrc").stat().st_mtime_ns == denoised
+    told = facts["structures"]["phantom:tric"]
+    assert told["outcome"] != FOUND
+    assert told["all_picks"] >= 4
+    run = json.loads((folder / "run.json").read_text(encoding="utf-8"))
+    half_maps = run["stages"]["average"]["averages"]["phantom:tric"]
+    assert len(half_maps["fsc"][0]) == len(half_maps["fsc"][1]) > 4
+    assert open_volume(folder / "labels.mrc").shape == (32, 64, 64)
+    assert (folder / "averages" / "tric_half2.mrc").exists()
+    page = (folder / "report.html").read_text(encoding="utf-8")
+    assert told["outcome"] in page
+    assert "trained for 2 steps only" in page
+    assert run["status"] == "done"

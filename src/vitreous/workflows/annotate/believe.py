@@ -14,7 +14,7 @@ from vitreous.averaging.band import soft_sphere
 from vitreous.core import Volume, as_spacing
 from vitreous.evidence import DetailEvidence, detail_beyond, judge_class
 from vitreous.io import write_volume
-from vitreous.metrics import fourier_shell_correlation, fsc_resolution
+from vitreous.metrics import fsc_resolution, masked_fsc
 from vitreous.picking import Picks
 from vitreous.workflows.annotate.alignment import MOST_JUDGED, SEARCHED_ANGSTROM, boxes_for, scored
 from vitreous.workflows.annotate.picks import read_picks
@@ -53,14 +53,15 @@ def halves_of(work: Work, name: str) -> dict[str, Any]:
     for number, volume in enumerate(volumes, 1):
         path = work.place("averages", f"{file_name(name)}_half{number}.mrc")
         write_volume(path, Volume(volume, spacing), overwrite=True, label="vitreous annotate: half map")
-    curve = fourier_shell_correlation(*(volume * mask for volume in volumes))
+    seed = work.request.settings.seed
+    curve = masked_fsc(volumes[0], volumes[1], mask, seed=seed).curve
     known = boxes.fitted(template.density).numpy() * mask
     detail = detail_beyond(
         unseen.volume().numpy() * mask,
         known,
         boxes.spacing_angstrom,
         (SEARCHED_ANGSTROM, FINEST_ANGSTROM),
-        np.random.default_rng([JUDGE_SEED, work.request.settings.seed]),
+        np.random.default_rng([JUDGE_SEED, seed]),
     )
     return {
         "particles": len(picks),

@@ -49,8 +49,9 @@ def annotation_report(work: Work, facts: Mapping[str, Any]) -> str:
         if "fsc" in found:
             frequency, values = (np.array(numbers) for numbers in found["fsc"])
             text = (
-                "Half maps of particles aligned to the same structure at 60 Å: up to there they must agree, "
-                "whatever the particles are. Only finer agreement counts. Median angle of the main axis with "
+                "Half maps within a soft mask, corrected with random phases. Particles were aligned to one "
+                "structure at 60 Å: up to there they must agree, whatever they are. Only finer agreement "
+                "counts. Median angle of the main axis with "
                 f"the beam: {np.median(found['tilts']):.0f}° (60° for even orientations)."
             )
             svg = fsc_svg({"half maps": (frequency, values)}, spacing_angstrom=work.subject.spacing_angstrom)
