@@ -2,33 +2,15 @@
 
 import numpy as np
 import pytest
-import torch
 
 from vitreous.benchmark import transfer
 from vitreous.benchmark.tables import TABLES
 from vitreous.benchmark.transfer import CEILING, CLEAN, CONVERTED, METHODS, OURS, PLAIN, Setup
-from vitreous.benchmark.transfer_worlds import STRUCTURES, CropSamples, labelled, standardized
+from vitreous.benchmark.transfer_worlds import STRUCTURES, labelled, standardized
 from vitreous.core import InputError, SilentProgress
 from vitreous.methods.adaptation import AdaptationConfig
 
 TINY = Setup((32, 56, 56), 1, 1, 2, 2, 4, 2, 4, 1, side=16)
-
-
-def test_crops_carry_their_labels_through_turns_and_hold_every_class():
-    rng = np.random.default_rng(0)
-    labels = (rng.random((40, 48, 56)) < 0.02).astype(np.uint8)
-    labels[:20] *= 2
-    values = labels.astype(np.float32) + 10 * np.arange(56, dtype=np.float32) / 56
-    samples = CropSamples([values], [labels], 16)
-    drawn, classes = samples.draw(30, torch.Generator().manual_seed(0))
-    assert (drawn.shape, drawn.dtype) == ((30, 1, 16, 16, 16), torch.float32)
-    assert (classes.shape, classes.dtype) == ((30, 16, 16, 16), torch.int64)
-    assert set(classes.unique().tolist()) == {0, 1, 2}
-    # The slope along x is less than one step between neighbours, so that labels can be read off the values.
-    rest = drawn[:, 0] - classes
-    assert torch.allclose(rest, rest[:, :1, :1].expand_as(rest), atol=1e-5)
-    again = samples.draw(30, torch.Generator().manual_seed(0))
-    assert torch.equal(again[0], drawn)
 
 
 def test_gaussian_noise_is_as_strong_as_it_is_in_the_target(monkeypatch):

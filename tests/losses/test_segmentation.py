@@ -68,3 +68,13 @@ def test_bounds_and_order_of_classes(seed, classes):
     assert float(dice_loss(logits[:, order], renamed[labels])) == pytest.approx(value, abs=1e-6)
     right = 40.0 * torch.nn.functional.one_hot(labels, classes).movedim(-1, 1).double()
     assert float(segmentation_loss(right, labels)) < min(1e-6, float(segmentation_loss(logits, labels)))
+
+
+def test_absent_classes_can_be_left_out():
+    """Of three classes the first is there and half right: 1 - (2·2 + 1) / (4 + 4 - 2 + 1)."""
+    labels = torch.tensor([1, 1, 1, 1, 0, 0, 0, 0]).reshape(1, 1, 1, 8)
+    found = torch.tensor([1, 1, 2, 2, 0, 0, 0, 0]).reshape(1, 1, 1, 8)
+    logits = 50.0 * torch.nn.functional.one_hot(found, 4).movedim(-1, 1).float()
+    assert float(dice_loss(logits, labels, present_only=True)) == pytest.approx(1 - 5 / 7, abs=1e-5)
+    assert float(dice_loss(logits, labels)) == pytest.approx((1 - 5 / 7 + 1 - 1 / 3 + 0) / 3, abs=1e-5)
+    assert float(dice_loss(logits, torch.zeros_like(labels), present_only=True)) == 0

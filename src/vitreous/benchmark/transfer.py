@@ -21,7 +21,6 @@ from vitreous.benchmark.transfer_worlds import (
     TARGET,
     UNLABELLED,
     Array,
-    CropSamples,
     Labels,
     Shape,
     labelled,
@@ -45,6 +44,7 @@ from vitreous.segmentation import (
     labels_of,
     segment_volume,
 )
+from vitreous.segmentation.tomogram_samples import LabelledBox, TomogramSamples
 from vitreous.training import TrainingVolume, train
 from vitreous.workflows.denoise import DenoiseSettings, fit, prepared_model, untrained
 from vitreous.workflows.denoise.model import blended_prediction
@@ -192,7 +192,8 @@ def trained_network(setup: Setup, seed: int, method: str, progress: Listener) ->
         steps=setup.steps, width=setup.width, batch=setup.batch, patch_side=setup.side, schedule="cosine"
     )
     compute = choose_device("auto")
-    samples = CropSamples(values, truth, setup.side)
+    boxes = [LabelledBox(v, k) for v, k in zip(values, truth, strict=True)]
+    samples = TomogramSamples(boxes, None, setup.side, strengths=(1.0, 1.0))
     network = build_network(description, seed)
     objective = objective_for("source-only", network, samples, None, config, compute.device)
     train(objective, config.training_settings(seed, compute.device, compute.precision), progress)

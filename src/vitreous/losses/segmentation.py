@@ -9,7 +9,7 @@ from torch import Tensor
 SMOOTH = 1.0  # voxels: a class that is in no volume of a batch then costs little, not everything
 
 
-def dice_loss(logits: Tensor, labels: Tensor) -> Tensor:
+def dice_loss(logits: Tensor, labels: Tensor, *, present_only: bool = False) -> Tensor:
     """1 - 2 Σ p·y / (Σ p + Σ y) of the classes but the background, their mean (v-net).
 
     Sums run over the whole batch, as a class may be missing in one volume.
@@ -20,6 +20,8 @@ def dice_loss(logits: Tensor, labels: Tensor) -> Tensor:
         (n, classes, z, y, x).
     labels
         (n, z, y, x), int64.
+    present_only
+        Leave out classes that no volume of the batch holds: where there are many, most are in few crops.
 
     Examples
     --------
@@ -32,7 +34,11 @@ def dice_loss(logits: Tensor, labels: Tensor) -> Tensor:
     truth = F.one_hot(labels, logits.shape[1]).movedim(-1, 1)[:, 1:].to(chances.dtype)
     axes = (0, 2, 3, 4)
     both, sizes = (chances * truth).sum(axes), (chances + truth).sum(axes)
-    return (1 - (2 * both + SMOOTH) / (sizes + SMOOTH)).mean()
+    losses: Tensor = 1 - (2 * both + SMOOTH) / (sizes + SMOOTH)
+    if not present_only:
+        return losses.mean()
+    there = (truth.sum(axes) > 0).to(losses.dtype)
+    return (losses * there).sum() / there.sum().clamp_min(1)
 
 
 def segmentation_loss(logits: Tensor, labels: Tensor) -> Tensor:

@@ -2,32 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Protocol
-
 import torch
 from torch import Tensor
 
+from vitreous.training import LabelledSamples, UnlabelledSamples
+
 AXES = (-3, -2, -1)
-
-
-class Labelled(Protocol):
-    """What labelled volumes are drawn from."""
-
-    def draw(self, count: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-        """Volumes (count, 1, z, y, x) and labels (count, z, y, x)."""
-
-
-class Unlabelled(Protocol):
-    """What volumes without labels are drawn from."""
-
-    def draw(self, count: int, generator: torch.Generator) -> Tensor:
-        """Volumes (count, 1, z, y, x)."""
 
 
 class ShiftedLabelled:
     """Labelled samples, each rolled by up to `reach` voxels along each axis; what leaves comes in again."""
 
-    def __init__(self, samples: Labelled, reach: int) -> None:
+    def __init__(self, samples: LabelledSamples, reach: int) -> None:
         self.samples, self.reach = samples, reach
 
     def draw(self, count: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
@@ -40,7 +26,7 @@ class ShiftedLabelled:
 class ShiftedUnlabelled:
     """The same for samples without labels."""
 
-    def __init__(self, samples: Unlabelled, reach: int) -> None:
+    def __init__(self, samples: UnlabelledSamples, reach: int) -> None:
         self.samples, self.reach = samples, reach
 
     def draw(self, count: int, generator: torch.Generator) -> Tensor:

@@ -1,4 +1,4 @@
-"""Labelled crops of simulated specimens under a tomogram's own noise, and crops of that tomogram."""
+"""Labelled crops of tomograms, or of simulated specimens under a tomogram's own noise."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from vitreous.core import read_block
 from vitreous.fourier import NoiseGenerator
 
 WRAP = 16  # drawn noise is periodic: a crop is cut from a block this much larger
@@ -22,7 +21,7 @@ PROPER = ((), (0, 2), (0, 1), (1, 2))  # axes to flip: half turns, which leave h
 
 @dataclass(frozen=True, eq=False)
 class LabelledBox:
-    """A simulated specimen without noise.
+    """A simulated specimen without noise, or a tomogram of one.
 
     Parameters
     ----------
@@ -51,29 +50,31 @@ class TomogramSamples:
     boxes
         Specimens, each with sides of at least `side`.
     noise
-        Power spectrum (z, y, x) of the noise, FFT-ordered, in units of the standardized tomogram's variance.
+        Power spectrum (z, y, x) of the noise, FFT-ordered, in units of the standardized tomogram's variance;
+        None where the boxes have theirs.
     side
         Of the cubic crops, in voxels.
     strengths
         Lowest and highest factor on the signal, drawn on a logarithmic scale: how strong it is in the
         tomogram is an estimate, which depends on how crowded that is.
-    half_turns
-        How many of `PROPER` may turn a crop: 2 where the tilt range is not symmetric, all 4 where it is.
+    turns
+        Axes along which a crop may be flipped, each time one of these: all of `PROPER` where the tilt range
+        is symmetric, else those that leave its wedge in place.
     """
 
     def __init__(
         self,
         boxes: Sequence[LabelledBox],
-        noise: Tensor,
+        noise: Tensor | None,
         side: int,
         *,
         strengths: tuple[float, float] = (0.5, 2.0),
-        half_turns: int = 2,
+        turns: Sequence[tuple[int, ...]] = PROPER,
     ) -> None:
         if not boxes or any(min(box.values.shape) < side for box in boxes):
             raise ValueError(f"crops of {side}³ need boxes at least as large")
-        self.boxes, self.side, self.strengths, self.half_turns = boxes, side, strengths, half_turns
-        self.noise = NoiseGenerator(noise, (side + WRAP,) * 3)
+        self.boxes, self.side, self.strengths, self.turns = boxes, side, strengths, tuple(turns)
+        self.noise = None if noise is None else NoiseGenerator(noise, (side + WRAP,) * 3)
         found = sorted({int(label) for box in boxes for label in np.unique(box.labels)} - {0})
         self.places = [_places(boxes, label) for label in found]
 
@@ -102,41 +103,14 @@ class TomogramSamples:
                 wanted = middle[axis] - self.side // 4 - integer(self.side // 2)
             start.append(min(max(wanted, 0), room))
         cut = tuple(slice(s, s + self.side) for s in start)
-        flips = PROPER[integer(self.half_turns)]
+        flips = self.turns[integer(len(self.turns))]
         low, high = (math.log(s) for s in self.strengths)
         strength = math.exp(low + (high - low) * uniform())
-        noise = self.noise.draw(generator)[0][(slice(0, self.side),) * 3]
-        values = torch.from_numpy(np.ascontiguousarray(box.values[cut])).flip(flips) * strength + noise
+        values = torch.from_numpy(np.ascontiguousarray(box.values[cut])).flip(flips) * strength
+        if self.noise is not None:
+            values = values + self.noise.draw(generator)[0][(slice(0, self.side),) * 3]
         labels = torch.from_numpy(box.labels[cut].astype(np.int64)).flip(flips)
         return values, labels
-
-
-class TomogramPatches:
-    """Draws crops of one tomogram, nothing known of what is in them.
-
-    Parameters
-    ----------
-    data
-        (z, y, x) float32, standardized.
-    side
-        Of the cubic crops; what reaches beyond a thin tomogram is reflected.
-    """
-
-    def __init__(self, data: NDArray[np.float32], side: int) -> None:
-        self.data, self.side = data, side
-
-    def draw(self, count: int, generator: torch.Generator) -> Tensor:
-        """Values (count, 1, z, y, x) float32."""
-        crops = []
-        for _ in range(count):
-            start = [
-                int(torch.randint(length - self.side + 1, (), generator=generator))
-                if length >= self.side
-                else (length - self.side) // 2
-                for length in self.data.shape
-            ]
-            crops.append(torch.from_numpy(read_block(self.data, start, (self.side,) * 3)))
-        return torch.stack(crops)[:, None].float()
 
 
 def _places(boxes: Sequence[LabelledBox], label: int, most: int = 20_000) -> NDArray[np.int64]:

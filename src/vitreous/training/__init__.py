@@ -15,10 +15,12 @@ from vitreous.training.loop import (
     seconds_per_step,
     train,
 )
+from vitreous.training.samples import LabelledSamples, UnlabelledSamples
 from vitreous.training.sampling import Patch, PatchSampler, TrainingVolume, step_generator
 
 __all__ = [
     "CheckpointStore",
+    "LabelledSamples",
     "Objective",
     "Patch",
     "PatchSampler",
@@ -27,6 +29,7 @@ __all__ = [
     "TrainingRecord",
     "TrainingSettings",
     "TrainingVolume",
+    "UnlabelledSamples",
     "load_model",
     "model_sha256",
     "save_model",

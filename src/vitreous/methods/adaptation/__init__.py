@@ -13,13 +13,12 @@ from vitreous.methods.adaptation.networks import AdaptationNetworks, Segmenter
 from vitreous.methods.adaptation.objective import AdaptationObjective, Supervised
 from vitreous.methods.adaptation.pdam import Pdam
 from vitreous.methods.adaptation.samples import (
-    LabelledSamples,
     SubtomogramSamples,
-    UnlabelledSamples,
     UnlabelledSubtomograms,
     standardized,
 )
 from vitreous.methods.adaptation.vox_uda import VoxUda, pseudo_label_warnings
+from vitreous.training import LabelledSamples, UnlabelledSamples
 
 OBJECTIVES: dict[str, type[AdaptationObjective]] = {
     "source-only": Supervised,
@@ -68,10 +67,8 @@ __all__ = [
     "AdaptationConfig",
     "AdaptationNetworks",
     "AdaptationObjective",
-    "LabelledSamples",
     "Segmenter",
     "SubtomogramSamples",
-    "UnlabelledSamples",
     "UnlabelledSubtomograms",
     "objective_for",
     "pseudo_label_warnings",

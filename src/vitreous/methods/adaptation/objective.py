@@ -13,9 +13,8 @@ from torch import Tensor, nn
 from vitreous.losses import segmentation_loss
 from vitreous.methods.adaptation.config import AdaptationConfig
 from vitreous.methods.adaptation.networks import AdaptationNetworks, Segmenter
-from vitreous.methods.adaptation.samples import LabelledSamples, UnlabelledSamples
 from vitreous.methods.method import placed
-from vitreous.training import Phase
+from vitreous.training import LabelledSamples, Phase, UnlabelledSamples
 
 Terms = dict[str, Tensor]
 

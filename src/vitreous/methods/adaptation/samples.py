@@ -1,8 +1,8 @@
-"""Where the training of segmentation draws from: labelled volumes, and others without labels."""
+"""Subtomograms to train on, with labels and without."""
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import torch
@@ -11,23 +11,6 @@ from torch import Tensor
 
 # Along z, y and x. They leave a wedge about the y axis as it is, whatever its tilt range.
 MIRRORS = ((), (1,), (0, 2), (0, 1, 2))
-
-
-class LabelledSamples(Protocol):
-    """Volumes with a class for every voxel."""
-
-    def draw(self, count: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-        """Standardized volumes (count, 1, z, y, x) float32, and labels (count, z, y, x) int64 from 0.
-
-        The same state of the generator gives the same draw.
-        """
-
-
-class UnlabelledSamples(Protocol):
-    """Volumes of which nothing is known."""
-
-    def draw(self, count: int, generator: torch.Generator) -> Tensor:
-        """Standardized volumes (count, 1, z, y, x) float32; see `LabelledSamples.draw`."""
 
 
 class UnlabelledSubtomograms:
@@ -62,7 +45,7 @@ class UnlabelledSubtomograms:
         return len(self.values)
 
     def draw(self, count: int, generator: torch.Generator) -> Tensor:
-        """See `UnlabelledSamples`."""
+        """See `training.UnlabelledSamples`."""
         chosen, mirrors = self._chosen(count, generator)
         return torch.stack([_mirror(self.values[i], m) for i, m in zip(chosen, mirrors, strict=True)])
 
@@ -111,7 +94,7 @@ class SubtomogramSamples:
         return len(self.labels)
 
     def draw(self, count: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-        """See `LabelledSamples`."""
+        """See `training.LabelledSamples`."""
         chosen, mirrors = self.unlabelled._chosen(count, generator)
         pairs = list(zip(chosen, mirrors, strict=True))
         values = torch.stack([_mirror(self.unlabelled.values[i], m) for i, m in pairs])

@@ -23,7 +23,7 @@ from vitreous.segmentation import (
     segment_volume,
 )
 from vitreous.segmentation.balanced import BalancedObjective, class_weights
-from vitreous.segmentation.tomogram_samples import LabelledBox, TomogramSamples
+from vitreous.segmentation.tomogram_samples import PROPER, LabelledBox, TomogramSamples
 from vitreous.training import CheckpointStore, TrainingSettings, seconds_per_step, train
 from vitreous.workflows.annotate.request import FIRST_BUDGET_SHARE
 from vitreous.workflows.annotate.specimens import DEFOCUS_UM, SpecimenPlan, specimens
@@ -85,8 +85,9 @@ def train_network(work: Work) -> dict[str, Any]:
     ]
     lowest, highest = subject.style.tilt_range_deg or (-60.0, 60.0)
     noise = subject.noise * (1 + ALPHA**2) / deviation**2
-    half_turns = 4 if abs(lowest + highest) < SYMMETRIC_DEG else 2
-    samples = TomogramSamples(boxes, noise, SIDE, half_turns=half_turns)
+    about_tilt_axis = (0, 2) if subject.style.tilt_axis == 1 else (0, 1)
+    turns = PROPER if abs(lowest + highest) < SYMMETRIC_DEG else ((), about_tilt_axis)
+    samples = TomogramSamples(boxes, noise, SIDE, turns=turns)
     network = placed(build_network(description, settings.seed), compute.device)
     weights = class_weights(boxes, len(description.classes))
     objective = BalancedObjective(network, samples, weights, BATCH, compute.device)
