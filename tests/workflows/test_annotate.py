@@ -4,6 +4,7 @@ import json
 
 import numpy as np
 import pytest
+from scipy.ndimage import gaussian_filter
 
 from vitreous.core import InputError, Interrupted, SilentProgress, Volume
 from vitreous.evidence import FOUND, judge_class
@@ -69,6 +70,22 @@ def test_both_parts_of_split_noise_are_independent(tomogram, tmp_path):
     both = np.corrcoef(searched.ravel(), judged.ravel())[0, 1]
     assert abs(both) < 0.1  # the spectrum's strength is estimated, to some per cent
     assert np.corrcoef(searched.ravel(), subject.working.ravel())[0, 1] > 0.8  # what a plain copy would show
+
+
+@pytest.mark.parametrize(("sign", "invert"), [(-1, None), (1, None), (-1, True), (-1, False)])
+def test_contrast_is_seen_or_said_and_protein_becomes_bright(tmp_path, sign, invert):
+    data = noise(3, (48, 64, 64))
+    spots = np.zeros(data.shape, np.float32)
+    spots[::12, ::14, ::14] = 600.0
+    data += sign * gaussian_filter(spots, 2.0)
+    path = write_volume(tmp_path / "spots.mrc", Volume(data, 20.0))
+    subject = Work(asked(path, tmp_path / "out", invert=invert), SilentProgress()).subject
+    assert subject.bright == (sign > 0 if invert is None else invert)
+    bright = np.mean((subject.working - subject.working.mean()) ** 3) > 0
+    assert bright == (invert is not True)  # only what was said wrongly stays wrong, and is told
+    told = " ".join(subject.warnings)
+    assert ("looks bright" in told) == (sign > 0)
+    assert ("said to be bright, but dense matter looks dark" in told) == (invert is True)
 
 
 def test_specimens_are_as_strong_as_the_tomogram_and_labelled(tomogram, tmp_path):

@@ -17,7 +17,8 @@ from vitreous.io import open_volume, volume_warnings
 from vitreous.methods.method import PreparedVolume
 from vitreous.methods.noise_model import NoiseModel, NoiseModelConfig
 from vitreous.methods.noise_model.method import gain_over, levelled, seen_spectrum
-from vitreous.methods.supervised.pairs import CLEAR_SKEWNESS, Style, skewness_of_blocks, style_of
+from vitreous.methods.supervised.pairs import Style, style_of
+from vitreous.metrics import measure_polarity
 from vitreous.training import step_generator
 from vitreous.workflows.annotate.request import AnnotateRequest, AnnotateSettings
 from vitreous.workflows.denoise import SMALLEST_SIDE, Source, standardized
@@ -108,10 +109,12 @@ def open_subject(request: AnnotateRequest, templates: Sequence[Template]) -> Sub
     binning = settings.binning or chosen_binning(spacing, templates)
     prepared = NoiseModel(NoiseModelConfig(binning=binning)).prepare(training)
     style = style_of(prepared)
-    skewness = skewness_of_blocks(prepared.network_volume)
-    bright = skewness > CLEAR_SKEWNESS if settings.invert is None else settings.invert
-    warnings = [*volume_warnings(volume), *odd, *prepared.warnings]
-    warnings += polarity_doubts(settings, skewness)
+    network_volume = prepared.network_volume
+    values = torch.from_numpy(network_volume.normalization.apply(network_volume.data))
+    level = levelled(prepared, values, gain_over(prepared, (0, 0, 0), values.shape)).numpy()
+    seen = measure_polarity(level, style.voxel_spacing_angstrom).protein
+    bright = seen == "bright" if settings.invert is None else settings.invert
+    warnings = [*volume_warnings(volume), *odd, *prepared.warnings, *polarity_doubts(settings, seen)]
     if settings.tilt_range_deg is not None:
         style = replace(style, tilt_range_deg=settings.tilt_range_deg)
     elif style.tilt_range_deg is None:
@@ -119,9 +122,6 @@ def open_subject(request: AnnotateRequest, templates: Sequence[Template]) -> Sub
             "The noise shows no missing wedge; tilts of -60° to 60° are assumed. "
             "Give --tilt-range if you know it."
         )
-    network_volume = prepared.network_volume
-    values = torch.from_numpy(network_volume.normalization.apply(network_volume.data))
-    level = levelled(prepared, values, gain_over(prepared, (0, 0, 0), values.shape)).numpy()
     return Subject(volume, prepared, style, bright, level if bright else -level, tuple(warnings))
 
 
@@ -161,18 +161,18 @@ def diameter_of(template: Template) -> float:
     return 2 * math.sqrt(5 / 3) * gyration * template.voxel_spacing_angstrom
 
 
-def polarity_doubts(settings: AnnotateSettings, skewness: float) -> list[str]:
-    """What is to be said of the contrast."""
-    if abs(skewness) <= CLEAR_SKEWNESS:
-        if settings.invert is not None:
-            return []
-        return [
-            "The grey values do not tell whether protein is dark or bright; it was taken to be dark. "
-            "If it is not, say --invert."
-        ]
-    seen = "bright" if skewness > 0 else "dark"
+def polarity_doubts(settings: AnnotateSettings, seen: str) -> list[str]:
+    """What is to be said of the contrast, which looks "dark", "bright" or "unclear"."""
     if settings.invert is None:
-        text = "Protein looks bright in this tomogram and was taken so; --no-invert says otherwise."
-        return [text] if seen == "bright" else []
+        told = {
+            "unclear": "The grey values do not tell whether protein is dark or bright; it was taken to be "
+            "dark. If it is not, say --invert.",
+            "bright": "Protein looks bright in this tomogram and was taken so; --no-invert says otherwise.",
+        }
+        return [told[seen]] if seen in told else []
     said = "bright" if settings.invert else "dark"
-    return [] if said == seen else [f"Protein was said to be {said}, but dense matter looks {seen}."]
+    return (
+        []
+        if seen in (said, "unclear")
+        else [f"Protein was said to be {said}, but dense matter looks {seen}."]
+    )
