@@ -86,6 +86,19 @@ def strict(text):
     return json.loads(text, parse_constant=refuse)
 
 
+def test_inspect_judges_the_others_when_one_cannot_be_read(run, tomogram, tmp_path):
+    cut = tmp_path / "cut.mrc"
+    cut.write_bytes(tomogram.read_bytes()[:2000])
+    code, out, _ = run("inspect", cut, tomogram, "-o", tmp_path / "out", "--json")
+    assert code == 0
+    first, second = json.loads(out)["files"]
+    assert "truncated" in first["doubts"][0]
+    assert second["size_zyx"] == [12, 20, 17]
+    assert "truncated" in (tmp_path / "out" / "report.html").read_text()
+    code, _, err = run("inspect", cut, cut)
+    assert (code, err.count("\n")) == (2, 1)
+
+
 def test_inspect_judges_damaged_headers(run, tomogram):
     content = bytearray(tomogram.read_bytes())
     content[40:52] = bytes(12)

@@ -42,23 +42,33 @@ def inspect_files(
 ) -> list[dict[str, Any]]:
     """The same of several files, with `report.html` and `inspect.json` of all in a folder.
 
+    One that cannot be read does not keep the others from being judged: why is among its doubts.
+
     Raises
     ------
     InputError
-        If a file cannot be read at all, or the folder holds a report already.
+        If none of the files can be read, or the folder holds a report already.
     """
     if folder is not None:
         if folder.exists() and not folder.is_dir():
             raise InputError("is no folder", path=folder, remedy="name a folder with -o")
         for name in (REPORT, RECORD):
             check_writable(folder / name, 0, overwrite)
-    entries = []
+    entries, facts, unreadable = [], [], []
     for path in paths:
-        volume, found = inspected(path, voxel_size, progress)
-        entries.append((path, volume, found, facts_of_file(path, volume, found)))
-    facts = [entry[3] for entry in entries]
+        try:
+            volume, found = inspected(path, voxel_size, progress)
+        except InputError as error:
+            unreadable.append(error)
+            facts.append({"file": str(path), "doubts": [str(error)]})
+            continue
+        facts.append(facts_of_file(path, volume, found))
+        entries.append((path, volume, found, facts[-1]))
+    if not entries:
+        raise unreadable[0]
     if folder is not None:
-        write_text_atomic(folder / REPORT, inspection_report(entries), overwrite=overwrite)
+        page = inspection_report(entries, [str(error) for error in unreadable])
+        write_text_atomic(folder / REPORT, page, overwrite=overwrite)
         record = facts[0] if len(facts) == 1 else {"files": facts}
         write_text_atomic(folder / RECORD, json.dumps(record, indent=1), overwrite=overwrite)
     return facts

@@ -27,15 +27,17 @@ SHELLS = 17
 UNKNOWN = "not known"
 
 
-def inspection_report(entries: Sequence[Entry]) -> str:
+def inspection_report(entries: Sequence[Entry], unreadable: Sequence[str] = ()) -> str:
     """Inspected files as an HTML page, one after the other.
 
     Parameters
     ----------
     entries
         Path, volume, what was found, and the same as plain values, of each file.
+    unreadable
+        What is to be said of files that could not be read.
     """
-    sections, warnings = [], []
+    sections, warnings = [], list(unreadable)
     for path, volume, found, facts in entries:
         alone = len(entries) == 1
         warnings += [doubt if alone else f"{path.name}: {doubt}" for doubt in found.doubts]
