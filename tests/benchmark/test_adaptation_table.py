@@ -126,7 +126,7 @@ def test_draws_keep_the_proportions_and_never_share_a_tomogram():
 
 
 def test_data_of_ones_own_are_refused(tmp_path):
-    whole = {"seeds": 1, "only": (), "data": tmp_path, "progress": SilentProgress()}
+    whole = {"seeds": (1,), "only": (), "data": tmp_path, "progress": SilentProgress()}
     with pytest.raises(InputError, match="makes its own subtomograms"):
         run_table("vox-uda-t1", tmp_path / "out", **whole)
     with pytest.raises(InputError, match="no row magic"):

@@ -12,7 +12,7 @@ def test_cheap_checks_are_met(tmp_path):
     result = run_table(
         "simulate",
         tmp_path,
-        seeds=1,
+        seeds=(1,),
         only=("ctf", "masks", "adjointness"),
         data=None,
         progress=SilentProgress(),

@@ -11,6 +11,7 @@ import torch
 
 import vitreous
 from vitreous.benchmark import (
+    annotation,
     filter_speed,
     memory,
     microtubule,
@@ -107,6 +108,11 @@ TABLES = {
         lambda o: subtomogram_averaging.averaging_rows(o.seeds, o.only, o.data, o.progress),
         subtomogram_averaging.summarize,
     ),
+    "annotate": TableKind(
+        "the whole chain on simulated tomograms: picks, verdicts, time",
+        lambda o: annotation.annotation_rows(o.scale, o.seeds, o.only, o.progress),
+        annotation.summarize,
+    ),
     "microtubule": TableKind(
         "a real tomogram crop with known tubulin positions (needs --data)",
         lambda o: microtubule.microtubule_rows(o.data, o.seeds, o.progress),
@@ -132,7 +138,7 @@ def run_table(
     name: str,
     folder: Path,
     *,
-    seeds: int,
+    seeds: Sequence[int],
     only: tuple[str, ...],
     data: Path | None,
     progress: Progress,
@@ -142,7 +148,7 @@ def run_table(
     if name not in TABLES:
         raise InputError(f"there is no table {name}", remedy=f"use one of {', '.join(TABLES)}, or list")
     kind = TABLES[name]
-    options = Options(tuple(range(1, seeds + 1)), only, data, scale, progress)
+    options = Options(tuple(seeds), only, data, scale, progress)
     records = measure_rows(kind.rows(options), folder / f"{name}.jsonl", progress)
     tables = kind.summarize(records)
     versions = f"vitreous {vitreous.__version__}, torch {torch.__version__}"

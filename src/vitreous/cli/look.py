@@ -150,6 +150,9 @@ def benchmark_command(
         "runs/benchmark"
     ),
     seeds: Annotated[int, typer.Option(help="Number of seeds.", min=1)] = 3,
+    first_seed: Annotated[
+        int, typer.Option(help="The first of them. Trials use 11 and more, which no table shows.", min=1)
+    ] = 1,
     rows: Annotated[
         list[str] | None, typer.Option("--row", help="Only these cases or methods; may be repeated.")
     ] = None,
@@ -170,7 +173,7 @@ def benchmark_command(
         result = run_table(
             table,
             output.absolute(),
-            seeds=seeds,
+            seeds=range(first_seed, first_seed + seeds),
             only=tuple(rows or ()),
             data=data,
             scale=scale.value,

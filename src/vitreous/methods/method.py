@@ -34,7 +34,7 @@ class LearnedConfig(BaseModel):
     learning_rate: PositiveFloat = 2e-3
     betas: tuple[float, float] = (0.9, 0.999)
     schedule: Literal["cosine", "constant", "steps"] = "cosine"
-    batch: PositiveInt = 2
+    batch: PositiveInt = 1
     patch_side: PositiveInt = 48
     width: PositiveInt = 16
 
