@@ -1,6 +1,7 @@
 """Adaptation on disk: both forms of the source, every form of the target, resuming, and bad input."""
 
 import json
+import re
 import shutil
 
 import numpy as np
@@ -13,7 +14,7 @@ from vitreous.io import write_volume as write
 from vitreous.methods.adaptation import OBJECTIVES
 from vitreous.segmentation import load_segmentation_model
 from vitreous.simulate import SubtomogramSettings, TiltScheme
-from vitreous.workflows.adapt import AdaptRequest, adapt, resume_adaptation
+from vitreous.workflows.adapt import AdaptRequest, adapt, rerender_adaptation, resume_adaptation
 from vitreous.workflows.adapt import model as model_module
 from vitreous.workflows.adapt.model import chosen_adaptation, training_bytes
 from vitreous.workflows.segment import SegmentRequest, segment_file
@@ -77,6 +78,10 @@ def weights(folder):
     return load_segmentation_model(folder).network.state_dict()
 
 
+def without_pictures(page):
+    return re.sub("<svg.*?</svg>", "", page, flags=re.DOTALL)
+
+
 @pytest.mark.parametrize("method", sorted(OBJECTIVES))
 def test_every_method_trains_and_goes_on_with_the_same_bytes_when_stopped(folder, method):
     facts = adapt(request(folder, method=method), Noting())
@@ -102,6 +107,34 @@ def test_every_method_trains_and_goes_on_with_the_same_bytes_when_stopped(folder
     assert all(torch.equal(first[name], second[name]) for name in first)
     with pytest.raises(InputError, match="already done"):
         resume_adaptation(folder / "stopped", Noting())
+
+
+def test_a_report_is_written_again_from_the_folder(folder):
+    """All but the pictures comes out the same: t-SNE makes much of the last bits of features."""
+    adapt(request(folder, method="vox-uda"), Noting())
+    report = folder / "run" / "report.html"
+    page = report.read_text(encoding="utf-8")
+    report.unlink()
+    assert rerender_adaptation(folder / "run") == report
+    again = report.read_text(encoding="utf-8")
+    assert again.count("<svg") == page.count("<svg") > 2
+    assert without_pictures(again) == without_pictures(page)
+
+
+def test_a_time_budget_is_counted_in_the_dearest_steps(folder, monkeypatch):
+    """Pseudo-labels begin after a third of the steps; the clock is read as if they had."""
+    seen = []
+
+    def timed(objective, settings):
+        seen.append(objective.progress)
+        return 0.5
+
+    monkeypatch.setattr("vitreous.training.timing.seconds_per_step", timed)
+    facts = adapt(request(folder, method="vox-uda", budget_seconds=2.0), Noting())
+    assert (facts["steps"], seen) == (4, [1.0])
+    told = json.loads((folder / "run" / "run.json").read_text())
+    assert told["config"]["steps"] == 4
+    assert "--time-budget 2s" in told["command"]
 
 
 def test_both_forms_of_the_source_train_the_same_network(folder):

@@ -124,7 +124,7 @@ def test_a_stopped_training_ends_with_the_same_bytes(data, model, stop):
 def test_a_time_budget_becomes_steps_and_keeps_the_given_clean_domain(data, monkeypatch):
     """Were the clean domain lost on the way, the training would go on with simulated boxes unnoticed."""
     monkeypatch.setattr("vitreous.methods.dual.method.simulated_domain", None)
-    monkeypatch.setattr("vitreous.workflows.denoise.model.seconds_per_step", lambda *_: 1.0)
+    monkeypatch.setattr("vitreous.training.timing.seconds_per_step", lambda *_: 1.0)
     settings = replace(request(data).settings, time_budget_seconds=7.5)
     wanted = request(data, settings=settings)
     assert "--time-budget 7.5s" in wanted.command()

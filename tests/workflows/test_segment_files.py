@@ -12,7 +12,12 @@ from vitreous.core import InputError, Interrupted, SilentProgress
 from vitreous.segmentation import ModelDescription, SegmentationModel, save_segmentation_model
 from vitreous.segmentation import model as model_module
 from vitreous.workflows.evaluate_segments import evaluate_segmented
-from vitreous.workflows.segment import SegmentRequest, resume_segmentation, segment_file
+from vitreous.workflows.segment import (
+    SegmentRequest,
+    rerender_segmentation,
+    resume_segmentation,
+    segment_file,
+)
 from vitreous.workflows.segment import tomogram as tomogram_module
 
 DESCRIPTION = ModelDescription(architecture="darkness", width=1, voxel_spacing_angstrom=10.0, side=16)
@@ -57,6 +62,13 @@ def request(folder, name, **changes):
     return SegmentRequest(**{**whole, "run_dir": folder / "labels.run", **changes})
 
 
+def check_written_again(run_dir):
+    """The report comes out the same from the folder alone."""
+    page = (run_dir / "report.html").read_text(encoding="utf-8")
+    (run_dir / "report.html").unlink()
+    assert rerender_segmentation(run_dir).read_text(encoding="utf-8") == page
+
+
 def test_a_tomogram_gets_labels_probabilities_and_a_report(folder):
     data, truth = balls((40, 52, 47))
     write_volume(folder / "t.mrc", Volume(data, 10.0))
@@ -70,6 +82,7 @@ def test_a_tomogram_gets_labels_probabilities_and_a_report(folder):
     assert facts["shares"]["particle"] == pytest.approx(truth.mean())
     assert (folder / "labels.run" / "report.html").stat().st_size > 10_000
     assert not (folder / "labels.run" / "unfinished").exists()
+    check_written_again(folder / "labels.run")
 
 
 def test_ome_zarr_in_and_out(folder):

@@ -16,8 +16,10 @@ from vitreous.cli.options import (
     Quiet,
     Seed,
     Steps,
+    TimeBudget,
     VoxelSize,
     absolute,
+    budget_of,
     configuration,
 )
 from vitreous.cli.segment import Fitted, Inverted, checked_fit
@@ -45,6 +47,7 @@ def adapt_command(
     ] = None,
     config: Config = None,
     steps: Steps = None,
+    time_budget: TimeBudget = None,
     shift: Annotated[
         int,
         typer.Option(help="Shift boxes at random by up to so many voxels: for models of whole tomograms."),
@@ -59,6 +62,7 @@ def adapt_command(
     json: Json = False,
 ) -> None:
     """Learn to segment particles that have no labels from simulated ones that do."""
+    budget = budget_of(steps, time_budget)
     progress = ConsoleProgress(quiet=quiet)
 
     from vitreous.workflows.adapt import AdaptRequest, adapt
@@ -73,6 +77,7 @@ def adapt_command(
         absolute(picks),
         config,
         steps,
+        budget,
         seed,
         device,
         shift,

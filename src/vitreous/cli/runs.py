@@ -63,8 +63,8 @@ KINDS = {
     "wedge": Runs("wedge", "resume_filling", show_filled, "rerender"),
     "dual-train": Runs("dual", "resume_dual", dual.show_trained),
     "dual-simulate": Runs("dual", "resume_dual_simulation", dual.show_simulated),
-    "adapt": Runs("adapt", "resume_adaptation", show_adapted),
-    "segment": Runs("segment", "resume_segmentation", show_segmented),
+    "adapt": Runs("adapt", "resume_adaptation", show_adapted, "rerender_adaptation"),
+    "segment": Runs("segment", "resume_segmentation", show_segmented, "rerender_segmentation"),
     "annotate": Runs("annotate", "resume_annotation", show_annotated, "rerender_annotation"),
 }
 PICTURED = ("denoise", "wedge")  # whose reports have middle slices of their own

@@ -12,11 +12,11 @@ from vitreous.training.loop import (
     Trainable,
     TrainingRecord,
     TrainingSettings,
-    seconds_per_step,
     train,
 )
 from vitreous.training.samples import LabelledSamples, UnlabelledSamples
 from vitreous.training.sampling import Patch, PatchSampler, TrainingVolume, step_generator
+from vitreous.training.timing import seconds_per_step, steps_within, tell_time
 
 __all__ = [
     "CheckpointStore",
@@ -35,5 +35,7 @@ __all__ = [
     "save_model",
     "seconds_per_step",
     "step_generator",
+    "steps_within",
+    "tell_time",
     "train",
 ]

@@ -20,7 +20,6 @@ from vitreous.training.sampling import step_generator
 CHECKPOINT_SECONDS = 20.0
 SNAPSHOT_STEPS = 10
 RATE_AFTER_ROLLBACK = 0.25
-TIMED_STEPS = 4
 VALIDATIONS = 20  # in one training
 LONGEST_UNCHECKED = 50  # steps between two looks at an objective that is monitored
 
@@ -151,7 +150,7 @@ def train(
         if progress.should_stop():
             keep_good_state()
             raise Interrupted
-        value, text = _one_step(objective, optimizer, settings, state.step, state.rate_factor)
+        value, text = one_step(objective, optimizer, settings, state.step, state.rate_factor)
         figures: Mapping[str, float] | None = None
         if not text:
             figures, wrong = _looked_at(objective, settings, state.step + 1, period)
@@ -195,19 +194,6 @@ def snapshot_steps(objective: Trainable, settings: TrainingSettings) -> int:
     return max(1, min(LONGEST_UNCHECKED, settings.steps // VALIDATIONS))
 
 
-def seconds_per_step(objective: Trainable, settings: TrainingSettings) -> float:
-    """What a step takes, from timing a few; the network is left as it was."""
-    network = objective.network.train()
-    before = copy.deepcopy(network.state_dict())
-    optimizer = new_optimizer(network, settings)
-    _one_step(objective, optimizer, settings, 0, 1.0)
-    begun = time.monotonic()
-    for step in range(1, TIMED_STEPS + 1):
-        _one_step(objective, optimizer, settings, step, 1.0)
-    network.load_state_dict(before)
-    return (time.monotonic() - begun) / TIMED_STEPS
-
-
 def learning_rate(settings: TrainingSettings, step: int) -> float:
     """Rate at a step (0-based): linear warm-up, then cosine to zero, constant or in three steps."""
     warmup = min(1.0, (step + 1) / max(1, settings.warmup_steps))
@@ -225,7 +211,7 @@ def autocast(settings: TrainingSettings) -> Iterator[None]:
         yield
 
 
-def _one_step(
+def one_step(
     objective: Trainable,
     optimizer: torch.optim.Optimizer,
     settings: TrainingSettings,

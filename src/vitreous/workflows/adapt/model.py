@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -28,14 +30,20 @@ from vitreous.segmentation import (
     ShiftedUnlabelled,
     build_network,
 )
-from vitreous.training import CheckpointStore, TrainingRecord, seconds_per_step, train
+from vitreous.training import (
+    CheckpointStore,
+    TrainingRecord,
+    TrainingSettings,
+    steps_within,
+    tell_time,
+    train,
+)
 from vitreous.workflows.denoise import is_preset
 from vitreous.workflows.denoise.config import config_of_file
 from vitreous.workflows.subtomograms import LoadedBoxes
 
 SUPERVISED = "supervised"
 UNADAPTED = ("source-only", SUPERVISED)
-WORTH_TIMING = 100  # steps; a shorter training is over before its time has been estimated
 CENTRED_SHARE = 8  # shifts by less than an eighth of the side leave the middle known
 TRAINING_BYTES = 600.0  # for each voxel of a batch and channel of the width
 
@@ -90,12 +98,14 @@ def adapted(
     *,
     seed: int = 0,
     shift: int = 0,
+    budget_seconds: float | None = None,
     progress: Progress,
     store: CheckpointStore | None = None,
 ) -> Adapted:
     """Train a new network; of the target's masks only the method "supervised" knows.
 
-    With a `shift`, boxes of both domains are rolled at random by up to so many voxels.
+    With a `shift`, boxes of both domains are rolled at random by up to so many voxels. A time budget
+    decides about the number of steps, in the place of the configuration.
 
     Raises
     ------
@@ -117,15 +127,18 @@ def adapted(
         side=side,
         centred=shift < side / CENTRED_SHARE,
     )
-    network = build_network(description, seed)
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)  # discriminators and generators are made with the objective
-        objective = posed(method, network, (source, target), config, compute, shift)
-    settings = config.training_settings(seed, compute.device, compute.precision)
+    posing = Posing(method, description, source, target, compute, seed, shift)
     try:
-        if settings.steps >= WORTH_TIMING:
-            seconds = settings.steps * seconds_per_step(objective, settings)
-            progress.note(f"{settings.steps} training steps, about {seconds / 60:.1f} min in all")
+        objective, settings = posing.posed(config)
+        with at_its_dearest(objective):
+            if budget_seconds is not None:
+                steps = steps_within(budget_seconds, objective, settings, store)
+                config = with_changes(config, {"steps": steps})
+                progress.note(f"{steps} steps fit into the time budget")
+            else:
+                tell_time(objective, settings, progress)
+        if budget_seconds is not None:
+            objective, settings = posing.posed(config)
         record = train(objective, settings, progress, store)
     except (MemoryError, RuntimeError) as error:
         if not is_out_of_memory(error):
@@ -135,27 +148,47 @@ def adapted(
     return Adapted(SegmentationModel(objective.trained.eval(), description), record, config)
 
 
-def posed(
-    method: str,
-    network: torch.nn.Module,
-    domains: tuple[LoadedBoxes, LoadedBoxes],
-    config: AdaptationConfig,
-    compute: ComputeDevice,
-    shift: int,
-) -> AdaptationObjective:
-    """The objective of a method on source and target."""
-    source, target = domains
-    labelled = target if method == SUPERVISED else source
-    if labelled.masks is None:
-        raise ValueError(f"{labelled.path} has no masks")
-    return objective_for(
-        method,
-        network,
-        ShiftedLabelled(SubtomogramSamples(labelled.values, labelled.masks), shift),
-        None if method in UNADAPTED else ShiftedUnlabelled(UnlabelledSubtomograms(target.values), shift),
-        config,
-        compute.device,
-    )
+@dataclass(frozen=True, eq=False)
+class Posing:
+    """Everything that a training begins with, but for the configuration."""
+
+    method: str
+    description: ModelDescription
+    source: LoadedBoxes
+    target: LoadedBoxes
+    compute: ComputeDevice
+    seed: int
+    shift: int
+
+    def posed(self, config: AdaptationConfig) -> tuple[AdaptationObjective, TrainingSettings]:
+        """The objective with new networks, and how to train it."""
+        network = build_network(self.description, self.seed)
+        labelled = self.target if self.method == SUPERVISED else self.source
+        if labelled.masks is None:
+            raise ValueError(f"{labelled.path} has no masks")
+        unlabelled = ShiftedUnlabelled(UnlabelledSubtomograms(self.target.values), self.shift)
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(self.seed)  # discriminators and generators are made with the objective
+            objective = objective_for(
+                self.method,
+                network,
+                ShiftedLabelled(SubtomogramSamples(labelled.values, labelled.masks), self.shift),
+                None if self.method in UNADAPTED else unlabelled,
+                config,
+                self.compute.device,
+            )
+        compute = self.compute
+        return objective, config.training_settings(self.seed, compute.device, compute.precision)
+
+
+@contextmanager
+def at_its_dearest(objective: AdaptationObjective) -> Iterator[None]:
+    """As if most steps were done: pseudo-labels, which make steps dearer, do not begin at once."""
+    done = objective.network.done
+    before = done.clone()
+    done.fill_(objective.config.steps or 1)
+    yield
+    done.copy_(before)
 
 
 def training_bytes(config: AdaptationConfig) -> int:

@@ -11,7 +11,18 @@ from typing import Any
 from vitreous.workflows.subtomograms import Fit
 
 PATHS = ("source", "target", "picks")
-RESULT = ("method", "denoiser", "config", "steps", "seed", "shift", "fit", "invert", "voxel_size_angstrom")
+RESULT = (
+    "method",
+    "denoiser",
+    "config",
+    "steps",
+    "budget_seconds",
+    "seed",
+    "shift",
+    "fit",
+    "invert",
+    "voxel_size_angstrom",
+)
 
 
 @dataclass(frozen=True)
@@ -36,6 +47,8 @@ class AdaptRequest:
         "paper", or a TOML file; None for the defaults.
     steps
         Training steps; None for those of the configuration.
+    budget_seconds
+        Training time instead of steps.
     seed, device
         As for denoising.
     shift
@@ -55,6 +68,7 @@ class AdaptRequest:
     picks: Path | None = None
     config: str | None = None
     steps: int | None = None
+    budget_seconds: float | None = None
     seed: int = 0
     device: str = "auto"
     shift: int = 0
@@ -89,6 +103,7 @@ class AdaptRequest:
             "--denoiser": self.denoiser,
             "--config": self.config,
             "--steps": self.steps,
+            "--time-budget": None if self.budget_seconds is None else f"{self.budget_seconds:g}s",
             "--seed": self.seed or None,
             "--shift": self.shift or None,
             "--fit": None if self.fit == "refuse" else self.fit,

@@ -8,13 +8,13 @@ from typing import Any
 
 import torch
 
-from vitreous.core import InputError, Interrupted, Progress, TrainingDiverged
+from vitreous.core import InputError, Interrupted, Progress, SilentProgress, TrainingDiverged
 from vitreous.inference import choose_device
 from vitreous.inference.memory import GIGABYTE
 from vitreous.io import check_writable, faults_in_words, file_sha256, write_text_atomic
 from vitreous.methods.adaptation import AdaptationConfig, pseudo_label_warnings
-from vitreous.segmentation import save_segmentation_model
-from vitreous.training import CheckpointStore
+from vitreous.segmentation import load_segmentation_model, save_segmentation_model
+from vitreous.training import CheckpointStore, TrainingRecord
 from vitreous.workflows.adapt.domains import Domains, open_domains
 from vitreous.workflows.adapt.model import SUPERVISED, Adapted, adapted, chosen_adaptation, training_bytes
 from vitreous.workflows.adapt.report import adaptation_report
@@ -69,6 +69,7 @@ def adapt(request: AdaptRequest, progress: Progress) -> dict[str, Any]:
                     compute,
                     seed=request.seed,
                     shift=request.shift,
+                    budget_seconds=request.budget_seconds,
                     progress=progress,
                     store=store,
                 )
@@ -102,6 +103,36 @@ def resume_adaptation(run_dir: Path, progress: Progress) -> dict[str, Any]:
         request = AdaptRequest.from_json(facts["request"], run.path)
     check_unchanged(facts.get("inputs_sha256", {}))
     return adapt(request, progress)
+
+
+def rerender_adaptation(run_dir: Path) -> Path:
+    """Write the report of a finished training again, from its folder and the subtomograms.
+
+    Raises
+    ------
+    InputError
+        If it is not finished, or a file is not what it was.
+    """
+    run = RunDirectory(run_dir.absolute())
+    facts = run.read()
+    if facts["kind"] != KIND or facts["status"] != "done":
+        raise InputError("is no finished adaptation", path=run.path, remedy="resume it first")
+    check_unchanged(facts["inputs_sha256"])
+    with damage_in_words(run):
+        request = AdaptRequest.from_json(facts["request"], run.path)
+        record = TrainingRecord(
+            tuple(facts["losses"]),
+            facts["seconds"]["training"],
+            facts["rollbacks"],
+            monitored=tuple((step, seen) for step, seen in facts["monitored"]),
+        )
+        config = AdaptationConfig.model_validate(facts["config"])
+    model = load_segmentation_model(run.path, choose_device(request.device).device)
+    labelled = request.method == SUPERVISED
+    domains = open_domains(request, config.batch, SilentProgress(), labelled=labelled)
+    told = replace(domains, warnings=tuple(facts["warnings"]))
+    page = adaptation_report(request, Adapted(model, record, config), told)
+    return write_text_atomic(run.report, page)
 
 
 def input_digests(request: AdaptRequest) -> dict[str, str]:
@@ -157,6 +188,7 @@ def leave_model(
     write_text_atomic(run.report, adaptation_report(request, result, domains))
     return {
         "status": "done",
+        "config": result.config.model_dump(mode="json"),
         "steps": len(record.losses),
         "seconds": {"training": record.seconds},
         "rollbacks": record.rollbacks,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +24,7 @@ from vitreous.segmentation import (
 )
 from vitreous.segmentation.balanced import BalancedObjective, class_weights
 from vitreous.segmentation.tomogram_samples import PROPER, LabelledBox, TomogramSamples
-from vitreous.training import CheckpointStore, TrainingSettings, seconds_per_step, train
+from vitreous.training import CheckpointStore, TrainingSettings, steps_within, tell_time, train
 from vitreous.workflows.annotate.request import FIRST_BUDGET_SHARE
 from vitreous.workflows.annotate.specimens import DEFOCUS_UM, SpecimenPlan, specimens
 from vitreous.workflows.annotate.subject import ALPHA
@@ -34,7 +34,7 @@ SIDE = 32  # voxels of a crop
 SPECIMENS = 6
 ROOM = 2.5  # a specimen is so many crops wide, and one and a quarter high
 STEPS, BATCH, WIDTH, RATE = 700, 2, 16, 4e-3
-FEWEST_STEPS, WORTH_TIMING = 30, 100
+FEWEST_STEPS = 30
 ARCHITECTURE = "unet-norm"
 SYMMETRIC_DEG = 6.0  # tilt ranges so near to symmetric let crops be turned over
 
@@ -95,10 +95,13 @@ def train_network(work: Work) -> dict[str, Any]:
         settings.steps or STEPS, RATE, settings.seed, compute.device, compute.precision
     )
     store = CheckpointStore(work.place("checkpoints"))
-    training = with_budget(training, settings.time_budget_seconds, objective, store)
-    if training.steps >= WORTH_TIMING:
-        minutes = training.steps * seconds_per_step(objective, training) / 60
-        work.progress.note(f"{training.steps} training steps, about {minutes:.1f} min in all")
+    if settings.time_budget_seconds is None:
+        tell_time(objective, training, work.progress)
+    else:
+        budget = (1 - FIRST_BUDGET_SHARE) * settings.time_budget_seconds
+        training = replace(
+            training, steps=steps_within(budget, objective, training, store, fewest=FEWEST_STEPS)
+        )
     record = train(objective, training, work.progress, store)
     facts = {"seed": settings.seed, "steps": training.steps}
     save_segmentation_model(work.place("model"), SegmentationModel(network, description), facts)
@@ -109,23 +112,6 @@ def train_network(work: Work) -> dict[str, Any]:
         "losses": [round(v, 4) for v in record.losses],
         "rollbacks": record.rollbacks,
     }
-
-
-def with_budget(
-    training: TrainingSettings,
-    budget_seconds: float | None,
-    objective: BalancedObjective,
-    store: CheckpointStore,
-) -> TrainingSettings:
-    """The settings with as many steps as a time budget allows; the number is kept for a resumed run."""
-    if budget_seconds is None:
-        return training
-    steps = store.kept_steps()
-    if steps is None:
-        left = (1 - FIRST_BUDGET_SHARE) * budget_seconds
-        steps = max(FEWEST_STEPS, int(left / seconds_per_step(objective, training)))
-        store.keep_steps(steps)
-    return TrainingSettings(**{**vars(training), "steps": steps})
 
 
 def segment(work: Work) -> dict[str, Any]:

@@ -29,13 +29,12 @@ from vitreous.training import (
     TrainingRecord,
     TrainingVolume,
     load_model,
-    seconds_per_step,
+    steps_within,
+    tell_time,
     train,
 )
 from vitreous.workflows.denoise.config import chosen_config
 from vitreous.workflows.denoise.values import DenoiseSettings, Source, TrainedModel
-
-WORTH_TIMING = 100  # steps; a shorter training is over before its time has been estimated
 
 
 def new_model(name: str, settings: DenoiseSettings) -> TrainedModel:
@@ -113,9 +112,8 @@ def fit(
         method, compute = model.method, model.compute
         objective = method.objective(model.network, volumes, compute.device)
         training = method.config.training_settings(settings.seed, compute.device, compute.precision)
-        if training.steps >= WORTH_TIMING and settings.time_budget_seconds is None:
-            seconds = training.steps * seconds_per_step(objective, training)
-            progress.note(f"{training.steps} training steps, about {seconds / 60:.1f} min in all")
+        if settings.time_budget_seconds is None:
+            tell_time(objective, training, progress)
         record = train(objective, training, progress, store)
         if isinstance(method, BlendedMethod):
             method.finish(model.network, volumes, compute.device, settings.seed, progress)
@@ -137,14 +135,9 @@ def within_budget(
 ) -> TrainedModel:
     """The model with the number of steps that the settings' time budget allows."""
     method, compute = model.method, model.compute
-    steps = store.kept_steps() if store else None
-    if steps is None:
-        objective = method.objective(model.network, volumes, compute.device)
-        training = method.config.training_settings(settings.seed, compute.device, compute.precision)
-        budget = settings.time_budget_seconds or 0
-        steps = max(1, int(budget / seconds_per_step(objective, training)))
-        if store:
-            store.keep_steps(steps)
+    objective = method.objective(model.network, volumes, compute.device)
+    training = method.config.training_settings(settings.seed, compute.device, compute.precision)
+    steps = steps_within(settings.time_budget_seconds or 0, objective, training, store)
     progress.note(f"{steps} steps fit into the time budget")
     timed: Any = copy(method)  # with whatever a method has beside its configuration
     timed.config = method.config.model_copy(update={"steps": steps})

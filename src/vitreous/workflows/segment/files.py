@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from vitreous.core import InputError, Interrupted, Progress
+from vitreous.core import InputError, Interrupted, Progress, SilentProgress
 from vitreous.inference import choose_device
 from vitreous.io import check_writable, file_sha256, open_volume, remove_stale, write_text_atomic
 from vitreous.report import TableSection
@@ -33,6 +33,7 @@ from vitreous.workflows.subtomograms.loading import skipped_warning
 from vitreous.workflows.subtomograms.opening import is_set
 
 KIND = "segment"
+TOLD = ("subtomograms", "resampled", "share", "shape", "shares", "contrast_turned")  # shown in the report
 
 
 @dataclass(frozen=True, eq=False)
@@ -148,24 +149,57 @@ def finish(
     request: SegmentRequest, run: RunDirectory, facts: dict[str, Any], result: Result
 ) -> dict[str, Any]:
     """Write report and `run.json`; returns what a user wants to know."""
-    told, description = result.told, result.model.description
     seconds = round(time.monotonic() - result.begun, 2)
-    facts |= {"status": "done", "classes": list(description.classes), **told}
+    facts |= {"status": "done", "classes": list(result.model.description.classes), **result.told}
     facts |= {"outputs": list(map(str, result.files)), "warnings": list(result.warnings), "seconds": seconds}
+    write_text_atomic(run.report, page_of(request, result.model, facts, result.sections))
+    run.write(facts)
+    kept = ("classes", "warnings", "seconds", *result.told)
+    places = {"output": str(request.output), "run_dir": str(run.path), "report": str(run.report)}
+    return {**places, "outputs": facts["outputs"], **{key: facts[key] for key in kept}}
+
+
+def page_of(
+    request: SegmentRequest,
+    model: SegmentationModel,
+    facts: Mapping[str, Any],
+    sections: Sequence[TableSection],
+) -> str:
+    """The report, from what `run.json` says and the pictures."""
     summary = {
         "input": str(request.input),
         "model": str(request.model),
-        "classes": ", ".join(description.classes),
-        "voxel spacing of the model": f"{description.voxel_spacing_angstrom:.4g} Å",
-        **{name.replace("_", " "): words(value) for name, value in told.items() if name != "skipped"},
-        "time": f"{seconds:.0f} s",
+        "classes": ", ".join(facts["classes"]),
+        "voxel spacing of the model": f"{model.description.voxel_spacing_angstrom:.4g} Å",
+        **{name.replace("_", " "): words(facts[name]) for name in TOLD if name in facts},
+        "time": f"{facts['seconds']:.0f} s",
     }
-    page = segmentation_report(summary, result.sections, request.command(), result.warnings)
-    write_text_atomic(run.report, page)
-    run.write(facts)
-    kept = ("classes", "warnings", "seconds", *told)
-    places = {"output": str(request.output), "run_dir": str(run.path), "report": str(run.report)}
-    return {**places, "outputs": facts["outputs"], **{key: facts[key] for key in kept}}
+    return segmentation_report(summary, sections, request.command(), facts["warnings"])
+
+
+def rerender_segmentation(run_dir: Path) -> Path:
+    """Write the report of a finished run again; subtomograms are segmented anew for it.
+
+    Raises
+    ------
+    InputError
+        If it is not finished, or a file is not what it was.
+    """
+    run = RunDirectory(run_dir.absolute())
+    facts = run.read()
+    if facts["kind"] != KIND or facts["status"] != "done":
+        raise InputError("is no finished segmentation", path=run.path, remedy="resume it first")
+    check_unchanged(facts["inputs_sha256"])
+    with damage_in_words(run):
+        request = SegmentRequest.from_json(facts["request"], run.path)
+    model = load_segmentation_model(request.model, choose_device(request.device).device)
+    if is_set(request.input):
+        source, grid = open_set(request, model)
+        sections = set_sections(*segment_set(request, source, grid, model, SilentProgress()))
+    else:
+        labels: NDArray[Any] = open_volume(request.output, allow_damaged=True).data
+        sections = tomogram_sections(open_tomogram(request, model), labels)
+    return write_text_atomic(run.report, page_of(request, model, facts, sections))
 
 
 def words(value: Any) -> str:
