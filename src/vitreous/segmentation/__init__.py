@@ -16,6 +16,7 @@ from vitreous.segmentation.predict import (
     standardized_box,
 )
 from vitreous.segmentation.shifted_samples import ShiftedLabelled, ShiftedUnlabelled
+from vitreous.segmentation.zoomed_samples import ZoomedLabelled
 
 __all__ = [
     "POLARITIES",
@@ -23,6 +24,7 @@ __all__ = [
     "SegmentationModel",
     "ShiftedLabelled",
     "ShiftedUnlabelled",
+    "ZoomedLabelled",
     "build_network",
     "labels_of",
     "load_segmentation_model",

@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Literal
+from typing import Annotated, Literal
 
 import torch
-from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt
+from pydantic import AfterValidator, Field, NonNegativeFloat, PositiveFloat, PositiveInt
 
 from vitreous.filters.bilateral import Operator
 from vitreous.methods.adaptation.noise import NoiseKind, Passed, Reading
 from vitreous.methods.method import LearnedConfig
 from vitreous.training import TrainingSettings
+
+
+def in_order(factors: tuple[float, float]) -> tuple[float, float]:
+    """The smallest and the largest factor; ValueError if they are not in this order."""
+    if factors[0] > factors[1]:
+        raise ValueError("the smallest factor comes first")
+    return factors
 
 
 class AdaptationConfig(LearnedConfig):
@@ -29,6 +36,10 @@ class AdaptationConfig(LearnedConfig):
         Side of the volumes.
     width, norm
         Of the segmentation network.
+    zoom
+        Smallest and largest factor by which labelled volumes are scaled at random: structures of the target
+        may be of another size than those of the source, and a network learns sizes before anything else.
+        (1, 1) is as published.
     deep_supervision
         Weight of the segmentation loss of each scale's own logits (voxresnet); vox-uda has none.
     noise, noise_samples, passed_share, passed_part, noise_level
@@ -76,6 +87,7 @@ class AdaptationConfig(LearnedConfig):
     patch_side: PositiveInt = Field(32, multiple_of=8)
     width: PositiveInt = 8
     norm: Literal["group", "batch", "none"] = "group"
+    zoom: Annotated[tuple[PositiveFloat, PositiveFloat], AfterValidator(in_order)] = (0.5, 2.5)
     deep_supervision: NonNegativeFloat = 0.0
     gradient_clip: PositiveFloat = 1.0
     noise: NoiseKind = "gaussian"
@@ -118,6 +130,7 @@ class AdaptationConfig(LearnedConfig):
             batch=16,
             width=32,
             norm="batch",
+            zoom=(1.0, 1.0),
             gradient_clip=1e9,
             adversarial=1.0,
             judge_width=32,

@@ -28,6 +28,7 @@ from vitreous.segmentation import (
     SegmentationModel,
     ShiftedLabelled,
     ShiftedUnlabelled,
+    ZoomedLabelled,
     build_network,
 )
 from vitreous.training import (
@@ -166,13 +167,14 @@ class Posing:
         labelled = self.target if self.method == SUPERVISED else self.source
         if labelled.masks is None:
             raise ValueError(f"{labelled.path} has no masks")
+        known = ZoomedLabelled(SubtomogramSamples(labelled.values, labelled.masks), config.zoom)
         unlabelled = ShiftedUnlabelled(UnlabelledSubtomograms(self.target.values), self.shift)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(self.seed)  # discriminators and generators are made with the objective
             objective = objective_for(
                 self.method,
                 network,
-                ShiftedLabelled(SubtomogramSamples(labelled.values, labelled.masks), self.shift),
+                ShiftedLabelled(known, self.shift),
                 None if self.method in UNADAPTED else unlabelled,
                 config,
                 self.compute.device,
