@@ -10,6 +10,7 @@ from vitreous.evidence import (
     DetailEvidence,
     PickScores,
     VerdictConfig,
+    against_chance,
     judge_class,
 )
 from vitreous.evidence.verdict import sign_test
@@ -106,3 +107,21 @@ def test_about_how_many_stand_above_noise():
 def test_a_decoy_without_a_score_for_every_pick_is_refused():
     with pytest.raises(ValueError, match="every pick"):
         PickScores(np.zeros(3), {"decoy": np.zeros(2)})
+
+
+def test_a_template_that_fits_anything_is_no_rival():
+    """A bead that scores 0.2 anywhere, against a complex with 0.15 in noise and 0.25 where it is."""
+    rng = np.random.default_rng(8)
+    places = {"self": rng.normal(0.15, 0.03, 40), "bead": rng.normal(0.24, 0.03, 40)}
+    picks = {"self": rng.normal(0.25, 0.03, 30), "bead": rng.normal(0.25, 0.03, 30)}
+    raw = judge_class(PickScores(picks["self"], {"bead": picks["bead"]}, places["self"]))
+    fair = {name: against_chance(picks[name], places[name]) for name in picks}
+    by_chance = against_chance(places["self"], places["self"])
+    judged = judge_class(PickScores(fair["self"], {"bead": fair["bead"]}, by_chance))
+    assert raw.outcome != FOUND
+    assert judged.outcome == FOUND
+    # Chance is standardized by itself; too few places, or none that differ, change nothing.
+    assert by_chance.mean() == pytest.approx(0, abs=1e-12)
+    assert by_chance.std() == pytest.approx(1)
+    np.testing.assert_array_equal(against_chance(picks["self"], places["self"][:3]), picks["self"])
+    np.testing.assert_array_equal(against_chance(picks["self"], np.ones(9)), picks["self"])

@@ -12,7 +12,9 @@ from vitreous.io import open_volume, write_volume
 from vitreous.simulate import wedge_filtered
 from vitreous.workflows.annotate import AnnotateRequest, AnnotateSettings, annotate_file, resume_annotation
 from vitreous.workflows.annotate import chain as chain_module
+from vitreous.workflows.annotate import estimate as estimate_module
 from vitreous.workflows.annotate.alignment import boxes_for, random_places, scored
+from vitreous.workflows.annotate.estimate import bytes_needed, minutes_needed
 from vitreous.workflows.annotate.network import enlarged
 from vitreous.workflows.annotate.specimens import SpecimenPlan, specimens, strangers
 from vitreous.workflows.annotate.work import Work
@@ -149,6 +151,30 @@ def test_a_failing_stage_leaves_the_earlier_and_says_how_to_go_on(tomogram, tmp_
     assert not looked
 
 
+def test_memory_is_told_and_kept_before_anything_is_written(tomogram, tmp_path):
+    one = Work(asked(tomogram, tmp_path / "out"), SilentProgress())
+    more = Work(asked(tomogram, tmp_path / "out", ("phantom:tric", "phantom:p97")), SilentProgress())
+    # A class more has its probabilities, twice where slabs are joined; the rest is the same here.
+    beyond = bytes_needed(more) - bytes_needed(one)
+    assert beyond == 0 or beyond == 2 * more.subject.working.nbytes
+    with pytest.raises(InputError, match="GB may be used"):
+        annotate_file(asked(tomogram, tmp_path / "out", max_memory="1.2GB"), SilentProgress())
+    with pytest.raises(InputError, match="at least"):
+        annotate_file(asked(tomogram, tmp_path / "out", max_memory="100MB"), SilentProgress())
+    assert not (tmp_path / "out").exists()
+
+
+def test_time_is_counted_in_steps_or_as_the_budget_says(tomogram, tmp_path, monkeypatch):
+    monkeypatch.setattr(estimate_module, "seconds_per_step", lambda *_: 0.6)
+    few, many = (
+        minutes_needed(Work(asked(tomogram, tmp_path / "out", steps=steps), SilentProgress()))
+        for steps in (100, 300)
+    )
+    assert many - few == pytest.approx(200 * 0.01 * (1 + estimate_module.SEGMENTATION_STEP))
+    budget = Work(asked(tomogram, tmp_path / "out", time_budget_seconds=600.0), SilentProgress())
+    assert 10 < minutes_needed(budget) < 13
+
+
 def test_boxes_hold_a_template_in_their_middle(tomogram, tmp_path):
     work = Work(asked(tomogram, tmp_path / "out"), SilentProgress())
     template = work.templates["phantom:tric"]
@@ -182,8 +208,11 @@ def test_the_whole_chain_stops_goes_on_and_judges_noise_honestly(tomogram, tmp_p
     monkeypatch.setattr("vitreous.workflows.annotate.alignment.ELSEWHERE", 6)
     monkeypatch.setattr("vitreous.workflows.annotate.alignment.MOST_STRANGERS", 0)
     request = asked(tomogram, tmp_path / "out", steps=2)
+    first = StoppedIn("training the segmentation network")
     with pytest.raises(Interrupted):
-        annotate_file(request, StoppedIn("training the segmentation network"))
+        annotate_file(request, first)
+    assert first.notes[0].startswith("8 stages, about ")
+    assert "GB of memory" in first.notes[0]
     folder = tmp_path / "out"
     denoised = (folder / "denoised.mrc").stat().st_mtime_ns
     listener = StoppedIn("never")

@@ -9,6 +9,7 @@ from vitreous.evidence.verdict import (
     PickScores,
     Verdict,
     VerdictConfig,
+    against_chance,
     judge_class,
 )
 
@@ -20,6 +21,7 @@ __all__ = [
     "PickScores",
     "Verdict",
     "VerdictConfig",
+    "against_chance",
     "detail_beyond",
     "judge_class",
     "low_passed",

@@ -17,6 +17,9 @@ FOUND, NOT_FOUND, UNCLEAR = "found", "not found", "not enough evidence"
 Real = NDArray[np.float64]
 
 
+FEWEST_ELSEWHERE = 8
+
+
 class VerdictConfig(BaseModel):
     """When to say "found".
 
@@ -35,7 +38,7 @@ class VerdictConfig(BaseModel):
 
 @dataclass(frozen=True, eq=False)
 class PickScores:
-    """How well particles align, the higher the better; every score from the same search.
+    """How well particles align, the higher the better; every score from the same search, `against_chance`.
 
     Parameters
     ----------
@@ -54,6 +57,23 @@ class PickScores:
     def __post_init__(self) -> None:
         if any(len(scores) != len(self.structure) for scores in self.decoys.values()):
             raise ValueError("every decoy needs a score for every pick")
+
+
+def against_chance(scores: Real, elsewhere: Real) -> Real:
+    """Scores of one template in deviations from those that it has at random places, (n,).
+
+    Simple templates fit anything rather well: without this a small complex or a gold bead outdoes the very
+    structure that is there. Fewer than `FEWEST_ELSEWHERE` places say too little: scores stay what they are.
+
+    Examples
+    --------
+    >>> against_chance(np.array([3.0]), np.array([0.0, 2.0] * 4)).tolist()
+    [2.0]
+    """
+    if len(elsewhere) < FEWEST_ELSEWHERE or not elsewhere.std():
+        return scores
+    standardized: Real = (scores - elsewhere.mean()) / elsewhere.std()
+    return standardized
 
 
 @dataclass(frozen=True)

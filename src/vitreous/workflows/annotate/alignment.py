@@ -14,7 +14,7 @@ from torch import Tensor
 
 from vitreous.averaging import Alignment, SearchConfig, align
 from vitreous.core import Template, read_block
-from vitreous.evidence import PickScores, mirror_image, phase_randomized, slab_of
+from vitreous.evidence import PickScores, against_chance, mirror_image, phase_randomized, slab_of
 from vitreous.fourier import contrast_transfer, frequency_radius, measured_region
 from vitreous.simulate import make_gold
 from vitreous.workflows.annotate.specimens import DEFOCUS_UM, WITHOUT_WEDGE_DEG, strangers
@@ -141,15 +141,18 @@ def scored(
     """Scores of the picks of a structure, of its decoys and of random places; and of the mirror image."""
     template = work.templates[name]
     boxes = boxes_for(work.subject, template, work.request.settings.defocus_um)
-    cut = boxes.cut(judged, positions)
-    right = boxes.aligned(cut, template.density).scores.numpy()
-    decoys = {
-        other: boxes.aligned(cut, density).scores.numpy()
-        for other, density in decoys_of(work, name, rng).items()
-    }
     empty = random_places(judged.shape, boxes.spacing_angstrom, positions, 0.5 * diameter_of(template), rng)
-    elsewhere = boxes.aligned(boxes.cut(judged, empty), template.density).scores.numpy()
-    hand = boxes.aligned(cut, mirror_image(template.density)).scores.numpy()
-    return PickScores(right, decoys, elsewhere), {
+    picked, elsewhere = boxes.cut(judged, positions), boxes.cut(judged, empty)
+
+    def scores_of(density: Array) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Of the picks and of random places, both against what the density has by chance."""
+        chance = boxes.aligned(elsewhere, density).scores.numpy().astype(np.float64)
+        right = boxes.aligned(picked, density).scores.numpy().astype(np.float64)
+        return against_chance(right, chance), against_chance(chance, chance)
+
+    right, by_chance = scores_of(template.density)
+    decoys = {other: scores_of(density)[0] for other, density in decoys_of(work, name, rng).items()}
+    hand, _ = scores_of(mirror_image(template.density))
+    return PickScores(right, decoys, by_chance), {
         "share better than its mirror image": float((right > hand).mean())
     }

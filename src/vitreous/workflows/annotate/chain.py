@@ -13,6 +13,7 @@ from vitreous.core.errors import VitreousError
 from vitreous.io import check_writable, faults_in_words, file_sha256, write_text_atomic
 from vitreous.training import CheckpointStore
 from vitreous.workflows.annotate.believe import average, judge
+from vitreous.workflows.annotate.estimate import check_memory, minutes_needed
 from vitreous.workflows.annotate.network import segment, simulate, train_network
 from vitreous.workflows.annotate.picks import pick
 from vitreous.workflows.annotate.report import annotation_report, warnings_of
@@ -107,10 +108,13 @@ def annotate_file(request: AnnotateRequest, progress: Progress) -> dict[str, Any
     run, work = RunDirectory(request.output), Work(request, progress)
     inputs = digests(work)
     work.open()  # what cannot be used is refused before anything is written
+    memory = check_memory(work)
     resuming = claim(request, run, inputs)
     with run.locked():
         if resuming:
             work.facts = dict(run.read().get("stages", {}))
+        else:
+            progress.note(f"{len(STAGES)} stages, about {minutes_needed(work):.0f} min in all; {memory}")
         facts = run.begin(
             KIND, request.to_json(), inputs_sha256=inputs, command=request.command(), stages=work.facts
         )

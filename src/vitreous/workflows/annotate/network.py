@@ -33,7 +33,7 @@ from vitreous.workflows.annotate.work import Work, file_name
 SIDE = 32  # voxels of a crop
 SPECIMENS = 6
 ROOM = 2.5  # a specimen is so many crops wide, and one and a quarter high
-STEPS, BATCH, WIDTH, RATE = 700, 2, 16, 4e-3
+STEPS, BATCH, WIDTH, RATE = 2000, 2, 16, 4e-3
 FEWEST_STEPS = 30
 ARCHITECTURE = "unet-norm"
 SYMMETRIC_DEG = 6.0  # tilt ranges so near to symmetric let crops be turned over

@@ -1,0 +1,60 @@
+"""What a chain will take, before it begins: memory at the most, and time from a few training steps."""
+
+from __future__ import annotations
+
+from vitreous.core import InputError
+from vitreous.inference import available_memory, parse_memory
+from vitreous.inference.memory import BASE_BYTES, GIGABYTE
+from vitreous.methods.noise_model import NoiseModel, NoiseModelConfig
+from vitreous.training import seconds_per_step
+from vitreous.workflows.annotate.network import STEPS
+from vitreous.workflows.annotate.work import Work
+from vitreous.workflows.denoise import DenoiseSettings, Source, plan_denoising
+
+TRAINING_BYTES = 600_000_000  # of the segmentation network and its batch, rounded up
+VOLUMES = 10  # arrays of the working volume's size at once: both copies, and the noise as it is drawn
+# Measured on one tomogram of 64 × 192 × 192 voxels, in steps of the denoising network.
+SEGMENTATION_STEP = 0.65
+REST_STEPS, REST_STEPS_PER_VOXEL = 100, 1.6e-4
+
+
+def bytes_needed(work: Work) -> int:
+    """Memory that the chain takes at its peak.
+
+    Raises
+    ------
+    InputError
+        If denoising cannot be done within `--max-memory` at all.
+    """
+    subject, settings = work.subject, work.request.settings
+    denoising = plan_denoising(
+        Source(subject.volume), DenoiseSettings(device=settings.device, max_memory=settings.max_memory)
+    ).memory.peak_bytes
+    held = subject.working.nbytes * (VOLUMES + 2 * len(work.names))
+    return max(denoising, BASE_BYTES + TRAINING_BYTES + held + subject.volume.data.size)
+
+
+def check_memory(work: Work) -> str:
+    """How much memory it takes, in words; InputError if that is more than there is or may be used."""
+    needed, free = bytes_needed(work), available_memory(work.compute.device)
+    limit = work.request.settings.max_memory
+    allowed = free if limit is None else min(free, parse_memory(limit))
+    if needed > allowed:
+        text = f"needs {needed / GIGABYTE:.1f} GB of memory and {allowed / GIGABYTE:.3g} GB may be used"
+        remedy = f"add --binning {2 * work.subject.prepared.binning}, crop it, or ask for fewer structures"
+        raise InputError(text, path=work.request.input, remedy=remedy)
+    return f"up to {needed / GIGABYTE:.1f} GB of memory"
+
+
+def minutes_needed(work: Work) -> float:
+    """Time of the whole chain on this machine, from timing a few steps of the denoising network."""
+    subject, settings, device = work.subject, work.request.settings, work.compute.device
+    method = NoiseModel(NoiseModelConfig(steps=settings.steps)).adapted([subject.prepared])
+    objective = method.objective(method.build_network(0), [subject.prepared], device)
+    training = method.config.training_settings(0, device, work.compute.precision)
+    step = seconds_per_step(objective, training)
+    trainings = settings.time_budget_seconds
+    if trainings is None:
+        trainings = step * (training.steps + SEGMENTATION_STEP * (settings.steps or STEPS))
+    rest = step * (REST_STEPS + REST_STEPS_PER_VOXEL * subject.working.size)
+    return (trainings + rest) / 60
