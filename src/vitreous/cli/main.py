@@ -45,7 +45,7 @@ UsageError: type[Exception] = typer.BadParameter.__mro__[1]  # of the click that
 
 app = typer.Typer(
     name="vitreous",
-    help="Denoise and simulate cryo-electron tomograms: no labels, no clean data needed.",
+    help="From unlabelled cryo-electron tomograms to denoised volumes, labels, picks, averages and evidence.",
     no_args_is_help=True,
     add_completion=False,
     context_settings={"help_option_names": ["-h", "--help"]},

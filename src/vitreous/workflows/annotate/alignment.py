@@ -29,7 +29,10 @@ ELSEWHERE = 40
 MOST_STRANGERS = 2
 WIDER = 1.5  # side of a box in diameters of the structure
 DEFOCI = 6
-LOWEST = 0.02  # cycles/voxel
+LOWEST, HIGHEST = 0.02, 0.45  # cycles/voxel
+QUICK = SearchConfig(angular_step_deg=30.0, shift_voxels=2.0, refinements=2, candidates=1)
+# One in ten of the largest structures was lost by the quick one.
+THOROUGH = SearchConfig(angular_step_deg=20.0, shift_voxels=3.0, refinements=2, candidates=3)
 
 Array = NDArray[np.float32]
 
@@ -67,17 +70,18 @@ class Boxes:
         box[tuple(slice(start, start + n) for n in inner.shape)] = inner
         return torch.from_numpy(box)
 
-    def aligned(self, boxes: Tensor, density: Array, finest_angstrom: float = 0.0) -> Alignment:
+    def aligned(
+        self,
+        boxes: Tensor,
+        density: Array,
+        finest_angstrom: float = 0.0,
+        *,
+        search: SearchConfig = QUICK,
+    ) -> Alignment:
         """The boxes, aligned to a density within a band that ends at a resolution, or near Nyquist."""
-        highest = 0.45 if not finest_angstrom else min(0.45, self.spacing_angstrom / finest_angstrom)
-        search = SearchConfig(
-            angular_step_deg=30.0,
-            shift_voxels=2.0,
-            band=(LOWEST, highest),
-            refinements=2,
-            candidates=1,
-        )
-        return align(boxes, self.fitted(density), self.passed, search)
+        highest = HIGHEST if not finest_angstrom else min(HIGHEST, self.spacing_angstrom / finest_angstrom)
+        within = search.model_copy(update={"band": (LOWEST, highest)})
+        return align(boxes, self.fitted(density), self.passed, within)
 
 
 def boxes_for(subject: Subject, template: Template, defocus_um: float | None) -> Boxes:

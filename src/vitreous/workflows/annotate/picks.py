@@ -1,4 +1,4 @@
-"""From class probabilities to picks with a confidence, one STAR file for each structure."""
+"""From class probabilities to picks with orientations, one STAR file for each structure."""
 
 from __future__ import annotations
 
@@ -7,28 +7,53 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.spatial import cKDTree
 
 from vitreous.core import Poses
 from vitreous.io import open_volume, read_relion_particles, write_relion5_particles
 from vitreous.picking import LabelConfig, Picks, pick_labels
+from vitreous.workflows.annotate.confirm import confirmed
 from vitreous.workflows.annotate.network import probability_file
 from vitreous.workflows.annotate.work import Work, file_name
 from vitreous.workflows.denoise_files import plain_name
 
-LEAST_CONFIDENCE = 0.4
+LEAST_CONFIDENCE = 0.15  # of candidates: what is none of them, alignment tells
+MERGED = 0.3  # diameters of the smallest structure: closer candidates are one
 
 
 def pick(work: Work) -> dict[str, Any]:
-    """Write the picks of each structure; their score is the confidence of `pick_labels`."""
+    """Write the picks of each structure; their score says how far their alignment is above chance."""
+    candidates = candidates_of(work)
+    searched, _ = work.subject.split(work.request.settings.seed)
+    work.progress.start("comparing candidates with structures", len(work.sizes))
+    found = confirmed(work, candidates, searched)
+    for name, one in found.items():
+        write_picks(work, name, one.picks, one.rotations)
+    return {
+        "candidates": len(candidates),
+        "picks": {name: len(one.picks) for name, one in found.items()},
+    }
+
+
+def candidates_of(work: Work) -> NDArray[np.float64]:
+    """Places (n, 3) in Å where the network sees a particle of any class, the surest first."""
     spacing = work.subject.spacing_angstrom
-    counts = {}
+    places, confidences = [np.zeros((0, 3))], [np.zeros(0)]
     for name, diameter in work.sizes.items():
         chance = np.asarray(open_volume(probability_file(work, name)).data, np.float32)
         config = LabelConfig(diameter_angstrom=diameter, threshold=LEAST_CONFIDENCE)
         found = pick_labels(chance, (spacing,) * 3, config, progress=work.progress).picks
-        counts[name] = len(found)
-        write_picks(work, name, found, np.tile(np.eye(3), (len(found), 1, 1)))
-    return {"picks": counts}
+        places.append(found.positions_angstrom)
+        confidences.append(found.scores)
+    order = np.argsort(-np.concatenate(confidences), kind="stable")
+    everywhere = np.concatenate(places)[order]
+    near = cKDTree(everywhere).query_ball_point(everywhere, MERGED * min(work.sizes.values()))
+    kept = np.ones(len(everywhere), bool)
+    for index, others in enumerate(near):
+        if kept[index]:
+            kept[[other for other in others if other > index]] = False
+    result: NDArray[np.float64] = everywhere[kept]
+    return result
 
 
 def write_picks(work: Work, name: str, picks: Picks, rotations: NDArray[np.float64]) -> None:

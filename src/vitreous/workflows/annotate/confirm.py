@@ -1,0 +1,125 @@
+"""Candidates of all classes, aligned to every structure: each is what it fits best, or nothing.
+
+A network sees roughly what is there and confuses what looks alike at its voxels; alignment knows the
+structures in all orientations, and what each of them scores by chance.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.spatial import cKDTree
+
+from vitreous.averaging import Alignment, SearchConfig
+from vitreous.evidence import against_chance
+from vitreous.picking import Picks
+from vitreous.workflows.annotate.alignment import (
+    QUICK,
+    THOROUGH,
+    Boxes,
+    boxes_for,
+    decoys_of,
+    random_places,
+)
+from vitreous.workflows.annotate.work import Work
+
+LEAST_DEVIATIONS = 3.0  # above what the structure scores at random places
+CONFIRM_SEED = 6
+
+Array = NDArray[np.float32]
+Real = NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class Confirmed:
+    """Picks of one structure with orientations (n, 3, 3), particle → tomogram; scores are deviations."""
+
+    picks: Picks
+    rotations: Real
+
+    def select(self, keep: NDArray[np.intp] | NDArray[np.bool_]) -> Confirmed:
+        """Those that an index or flags name."""
+        return Confirmed(self.picks.select(keep), self.rotations[keep])
+
+
+def confirmed(work: Work, candidates: Real, searched: Array) -> dict[str, Confirmed]:
+    """The candidates, positions (n, 3) in Å, that are particles of each structure, the best first.
+
+    A candidate goes to the structure that it fits best, in deviations from chance, if these are three at
+    least and no decoy fits better. Of two that are nearer to each other than half of the larger one's
+    diameter the better stays.
+    """
+    rng = np.random.default_rng([CONFIRM_SEED, work.request.settings.seed])
+    fits = {name: fit(work, name, candidates, searched, rng) for name in work.sizes}
+    best = np.max([one.picks.scores for one in fits.values()], axis=0) if len(candidates) else np.zeros(0)
+    found: dict[str, Confirmed] = {}
+    for name, one in fits.items():
+        own = one.select((one.picks.scores >= best) & (one.picks.scores >= LEAST_DEVIATIONS))
+        rivals = rival_scores(work, name, own.picks.positions_angstrom, searched, rng)
+        found[name] = own.select(own.picks.scores > rivals)
+        work.progress.advance()
+    return apart(found, work)
+
+
+def fit(work: Work, name: str, candidates: Real, searched: Array, rng: np.random.Generator) -> Confirmed:
+    """How well each candidate fits one structure, where exactly and how turned; in the candidates' order."""
+    template = work.templates[name]
+    boxes = boxes_for(work.subject, template, work.request.settings.defocus_um)
+    aligned = boxes.aligned(boxes.cut(searched, candidates), template.density, search=THOROUGH)
+    scores = calibrated(boxes, template.density, aligned, candidates, searched, rng, THOROUGH)
+    centres = boxes.spacing_angstrom * np.rint(candidates / boxes.spacing_angstrom)
+    positions = centres + boxes.spacing_angstrom * aligned.shifts_voxel.numpy()
+    return Confirmed(Picks(positions, scores), aligned.rotations.numpy())
+
+
+def calibrated(
+    boxes: Boxes,
+    density: Array,
+    aligned: Alignment,
+    candidates: Real,
+    searched: Array,
+    rng: np.random.Generator,
+    search: SearchConfig,
+) -> Real:
+    """Scores of an alignment in deviations from what the same search finds where no candidate is."""
+    spacing = boxes.spacing_angstrom
+    places = random_places(searched.shape, spacing, candidates, boxes.side * spacing / 3, rng)
+    chance = boxes.aligned(boxes.cut(searched, places), density, search=search)
+    return against_chance(aligned.scores.numpy(), chance.scores.numpy())
+
+
+def rival_scores(work: Work, name: str, positions: Real, searched: Array, rng: np.random.Generator) -> Real:
+    """The highest score that any decoy of a structure has at each of its picks."""
+    boxes = boxes_for(work.subject, work.templates[name], work.request.settings.defocus_um)
+    cut, highest = boxes.cut(searched, positions), np.full(len(positions), -np.inf)
+    for other, density in decoys_of(work, name, rng).items() if len(positions) else ():
+        if other not in work.templates:  # which was asked for, and is compared with already
+            aligned = boxes.aligned(cut, density)
+            scores = calibrated(boxes, density, aligned, positions, searched, rng, QUICK)
+            highest = np.maximum(highest, scores)
+    return highest
+
+
+def apart(found: dict[str, Confirmed], work: Work) -> dict[str, Confirmed]:
+    """The picks without those that stand in a better one, of whatever structure; the best first."""
+    names = [name for name, one in found.items() for _ in range(len(one.picks))]
+    if not names:
+        return found
+    positions = np.concatenate([one.picks.positions_angstrom for one in found.values()])
+    scores = np.concatenate([one.picks.scores for one in found.values()])
+    radii = np.array([0.5 * work.sizes[name] for name in names])
+    tree, kept = cKDTree(positions), np.ones(len(names), bool)
+    for index in np.argsort(-scores, kind="stable"):
+        if kept[index]:
+            for other in tree.query_ball_point(positions[index], 2 * radii.max()):
+                limit = max(radii[index], radii[other])
+                if other != index and np.linalg.norm(positions[other] - positions[index]) < limit:
+                    kept[other] = kept[other] and scores[other] > scores[index]
+    first, result = 0, {}
+    for name, one in found.items():
+        mine = np.flatnonzero(kept[first : first + len(one.picks)])
+        result[name] = one.select(mine[np.argsort(-one.picks.scores[mine], kind="stable")])
+        first += len(one.picks)
+    return result
