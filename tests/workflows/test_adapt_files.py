@@ -197,7 +197,7 @@ def test_domains_that_cannot_be_used_are_refused(folder):
         ({"target": white_folder(folder / "fine", 3, spacing=10.0)}, "of 10 Å"),
         ({"source": white_folder(folder / "white", 3)}, "holds no masks"),
         ({"source": simulate(folder / "odd", side=20)}, "multiple of 8"),
-        ({"denoiser": "none"}, "denoiser"),
+        ({"denoiser": "magic"}, "denoiser"),
         ({"method": "none"}, "--method none is unknown"),
         ({"output": folder / "target" / "run"}, "choose another -o"),
     ):
@@ -262,3 +262,4 @@ def test_a_command_repeats_the_run(folder):
 def test_the_papers_configuration_is_there():
     config = chosen_adaptation("vox-uda" if "vox-uda" in OBJECTIVES else "source-only", "paper")
     assert (config.batch, config.width, config.learning_rate) == (16, 32, 1e-3)
+    assert (config.zoom, config.denoiser) == ((1.0, 1.0), "ibf")

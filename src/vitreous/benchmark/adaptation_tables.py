@@ -12,7 +12,7 @@ from vitreous.methods.adaptation import AdaptationConfig
 
 FIRST, SECOND = TRIPLES
 RANGE = AdaptationConfig().range_sigma
-AS_PUBLISHED = {"zoom": (1.0, 1.0)}
+AS_PUBLISHED = {"zoom": (1.0, 1.0), "denoiser": "ibf"}
 BASELINES = {
     name: Contestant(name, AS_PUBLISHED)
     for name in ("source-only", "supervised", "dann", "pdam", "asc", "le-uda")
@@ -34,7 +34,7 @@ def published_noise(**changes: Any) -> Contestant:
 
     By default only what the source lacks is added, which may be nothing: no setting of it would matter then.
     """
-    return Contestant("vox-uda", {**AS_PUBLISHED, "denoiser": "ibf", "noise_amount": "target", **changes})
+    return Contestant("vox-uda", {**AS_PUBLISHED, "noise_amount": "target", **changes})
 
 
 PARTS = {

@@ -25,7 +25,7 @@ from vitreous.cli.options import (
 from vitreous.cli.segment import Fitted, Inverted, checked_fit
 
 METHODS = "vox-uda, source-only, supervised, dann, pdam, asc, le-uda."
-DENOISERS = "Of the target, for its pseudo-labels: ibf, bf, ngm, noise-model."
+DENOISERS = "Of the target, for its pseudo-labels: none, ibf, bf, ngm, noise-model."
 
 
 def register(app: typer.Typer) -> None:

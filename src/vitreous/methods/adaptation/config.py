@@ -66,8 +66,9 @@ class AdaptationConfig(LearnedConfig):
     momentum, slow_momentum
         Of the teacher, and of the second one of LE-UDA.
     denoiser
-        What the teacher's volumes are denoised with: "ibf", "bf", "ngm" or "noise-model", a network
-        trained beside the others.
+        What the teacher's volumes are denoised with: "ibf" (as published), "bf", "ngm" or "noise-model", a
+        network trained beside the others; "none" leaves them as they are. A network that has seen things in
+        all sizes takes what a filter leaves of noise for large ones: 76 Dice with "ibf", 84 without.
     swapped_share
         L of the Fourier amplitudes that ASC and LE-UDA swap between domains.
     agreement
@@ -114,7 +115,7 @@ class AdaptationConfig(LearnedConfig):
     temperature: PositiveFloat = 2.0
     distillation: NonNegativeFloat = 1.0
     cycle: NonNegativeFloat = 10.0
-    denoiser: Literal["ibf", "bf", "ngm", "noise-model"] = "ibf"
+    denoiser: Literal["none", "ibf", "bf", "ngm", "noise-model"] = "none"
     spatial_sigma: PositiveFloat = 120.0
     range_sigma: PositiveFloat = 1.0
     relative_range: bool = True
@@ -131,6 +132,7 @@ class AdaptationConfig(LearnedConfig):
             width=32,
             norm="batch",
             zoom=(1.0, 1.0),
+            denoiser="ibf",
             gradient_clip=1e9,
             adversarial=1.0,
             judge_width=32,

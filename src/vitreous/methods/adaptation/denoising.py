@@ -45,6 +45,7 @@ def by_noise_generation(values: Tensor, config: AdaptationConfig) -> Tensor:
 
 
 FILTERS: dict[str, Callable[[Tensor, AdaptationConfig], Tensor]] = {
+    "none": lambda values, _: values,
     "ibf": by_improved_bilateral,
     "bf": by_bilateral,
     "ngm": by_noise_generation,
