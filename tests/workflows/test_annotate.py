@@ -1,19 +1,23 @@
 """The chain from tomogram to judgement: what it is asked, what it refuses, what its parts do."""
 
 import json
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from scipy.ndimage import gaussian_filter
 
 from vitreous.core import InputError, Interrupted, SilentProgress, Volume
-from vitreous.evidence import FOUND, judge_class
+from vitreous.evidence import FOUND, NOT_FOUND, judge_class
 from vitreous.io import open_volume, write_volume
+from vitreous.picking import Picks
 from vitreous.simulate import wedge_filtered
+from vitreous.simulate.rotation import make_turnable, random_rotation, turn
 from vitreous.workflows.annotate import AnnotateRequest, AnnotateSettings, annotate_file, resume_annotation
 from vitreous.workflows.annotate import chain as chain_module
 from vitreous.workflows.annotate import estimate as estimate_module
-from vitreous.workflows.annotate.alignment import boxes_for, random_places, scored
+from vitreous.workflows.annotate.alignment import QUICK, boxes_for, random_places, scored
+from vitreous.workflows.annotate.confirm import Confirmed, apart, confirmed
 from vitreous.workflows.annotate.estimate import bytes_needed, minutes_needed
 from vitreous.workflows.annotate.network import enlarged
 from vitreous.workflows.annotate.specimens import SpecimenPlan, specimens, strangers
@@ -118,6 +122,14 @@ def test_random_places_keep_away_from_picks():
     assert len(places) == 40
 
 
+def test_nothing_picked_is_not_found(tomogram, tmp_path):
+    work = Work(asked(tomogram, tmp_path / "out"), SilentProgress())
+    nothing = np.zeros((0, 3))
+    scores, beside = scored(work, "phantom:tric", nothing, noise(1), np.random.default_rng(0))
+    assert judge_class(scores).outcome == NOT_FOUND
+    assert beside["share better than its mirror image"] == 0.0
+
+
 @pytest.mark.slow  # 220 alignments
 def test_noise_alone_is_never_found(tomogram, tmp_path):
     """No false "found" in 20 trials: random places of fresh noise are judged as picks."""
@@ -203,6 +215,9 @@ def test_the_whole_chain_stops_goes_on_and_judges_noise_honestly(tomogram, tmp_p
     for name, value in (("SPECIMENS", 1), ("ROOM", 1.25), ("WIDTH", 4)):
         monkeypatch.setattr(f"vitreous.workflows.annotate.network.{name}", value)
     monkeypatch.setattr("vitreous.workflows.annotate.picks.LEAST_CONFIDENCE", 0.02)
+    monkeypatch.setattr("vitreous.workflows.annotate.confirm.LEAST_DEVIATIONS", -99)
+    monkeypatch.setattr("vitreous.workflows.annotate.confirm.rival_scores", lambda *_: -np.inf)
+    monkeypatch.setattr("vitreous.workflows.annotate.confirm.THOROUGH", QUICK)
     monkeypatch.setattr("vitreous.workflows.annotate.alignment.MOST_JUDGED", 6)
     monkeypatch.setattr("vitreous.workflows.annotate.believe.MOST_JUDGED", 6)
     monkeypatch.setattr("vitreous.workflows.annotate.alignment.ELSEWHERE", 6)
@@ -231,3 +246,46 @@ def test_the_whole_chain_stops_goes_on_and_judges_noise_honestly(tomogram, tmp_p
     assert told["outcome"] in page
     assert "trained for 2 steps only" in page
     assert run["status"] == "done"
+
+
+def confirmed_as(positions, scores):
+    positions = np.array(positions, float)
+    turned = np.tile(np.eye(3), (len(positions), 1, 1))
+    return Confirmed(Picks(positions, np.array(scores, float)), turned)
+
+
+def test_of_two_picks_in_one_place_the_better_stays():
+    sized = SimpleNamespace(sizes={"large": 200.0, "small": 100.0})
+    found = {
+        "large": confirmed_as([[0, 0, 0], [0, 0, 500], [0, 300, 0]], [5, 9, 4]),
+        "small": confirmed_as([[0, 0, 90], [0, 0, 590], [0, 405, 0]], [6, 8, 7]),
+    }
+    left = apart(found, sized)
+    # 90 Å apart is within the large one's radius of 100 Å, 105 Å is not.
+    assert left["large"].picks.positions_angstrom.tolist() == [[0, 0, 500], [0, 300, 0]]
+    assert left["small"].picks.scores.tolist() == [7, 6]
+
+
+def test_candidates_go_to_the_structure_that_they_are(tmp_path):
+    """Six of each of two structures that a network may confuse, and six places with nothing."""
+    rng = np.random.default_rng(0)
+    centres = np.array([[z, y, x] for z in (16, 48) for y in (16, 48, 80) for x in (16, 48, 80)])
+    kinds = rng.permutation(["phantom:tric", "phantom:p97", "nothing"] * 6)
+    path = write_volume(tmp_path / "t.mrc", Volume(noise(5, (64, 96, 96)), 20.0))
+    work = Work(asked(path, tmp_path / "out", ("phantom:tric", "phantom:p97"), binning=1), SilentProgress())
+    values = np.zeros((64, 96, 96), np.float32)
+    for centre, kind in zip(centres, kinds, strict=True):
+        if kind != "nothing":
+            density = turn(make_turnable(work.templates[kind]), random_rotation(rng), np.zeros(3))
+            low = centre - density.shape[0] // 2
+            values[tuple(slice(s, s + n) for s, n in zip(low, density.shape, strict=True))] += density
+    values /= values.std()
+    values = wedge_filtered(values, TILTS) + 0.8 * noise(6, values.shape) / noise(6, values.shape).std()
+    moved = 20.0 * (centres + rng.integers(-1, 2, centres.shape))
+    found = confirmed(work, moved, values.astype(np.float32))
+    for name, one in found.items():
+        where = 20.0 * centres[kinds == name]
+        distance = np.linalg.norm(one.picks.positions_angstrom[:, None] - where, axis=2).min(1)
+        assert len(one.picks) >= 5
+        assert (distance < 25).mean() > 0.8  # a voxel is 20 Å
+        assert (np.diff(one.picks.scores) <= 0).all()

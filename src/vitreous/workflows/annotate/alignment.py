@@ -157,6 +157,5 @@ def scored(
     right, by_chance = scores_of(template.density)
     decoys = {other: scores_of(density)[0] for other, density in decoys_of(work, name, rng).items()}
     hand, _ = scores_of(mirror_image(template.density))
-    return PickScores(right, decoys, by_chance), {
-        "share better than its mirror image": float((right > hand).mean())
-    }
+    better = float((right > hand).mean()) if len(right) else 0.0
+    return PickScores(right, decoys, by_chance), {"share better than its mirror image": better}
