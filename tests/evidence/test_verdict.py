@@ -13,7 +13,7 @@ from vitreous.evidence import (
     against_chance,
     judge_class,
 )
-from vitreous.evidence.verdict import sign_test
+from vitreous.evidence.verdict import paired_test
 
 TRIALS = 2000
 
@@ -41,7 +41,7 @@ def test_noise_is_found_no_more_often_than_the_level_says():
 
 
 def test_another_structure_is_found_no_more_often_than_the_level_says():
-    """Particles that stand out but are one of the decoys: the sign test alone stands in the way."""
+    """Particles that stand out but are one of the decoys: the paired test alone stands in the way."""
     level = 0.05
     share = found_share(TRIALS, VerdictConfig(level=level), true=2.0, rivals=(0.0, 2.0))
     assert share <= level + 3 * np.sqrt(level * (1 - level) / TRIALS)  # three standard errors
@@ -53,7 +53,7 @@ def test_a_test_against_a_decoy_of_ones_choice_would_find_too_much():
     wrong = 0
     for _ in range(200):
         scores = drawn(rng, true=2.0, rivals=(0.0, 2.0))
-        wrong += min(sign_test(scores.structure, d) for d in scores.decoys.values()) < 0.05
+        wrong += min(paired_test(scores.structure, d) for d in scores.decoys.values()) < 0.05
     assert wrong / 200 > 0.9
 
 

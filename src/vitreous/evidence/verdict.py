@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, PositiveInt
-from scipy.stats import binomtest, mannwhitneyu
+from scipy.stats import mannwhitneyu, wilcoxon
 
 from vitreous.evidence.detail import DetailEvidence
 
@@ -91,7 +91,7 @@ class Verdict:
     p_noise
         That picks align no better than random places (Mann-Whitney, one-sided).
     p_decoy
-        That they align to the structure no more often than to the decoy that does best (sign test).
+        That they align to the structure no better than to the decoy that does best (signed ranks).
     shares
         Share of the picks that align better to the structure than to each decoy.
     rival
@@ -122,7 +122,7 @@ def judge_class(
     "Not found" is said where picks are no better than random places, or align to a decoy as often while
     their average shows no detail of the structure: a few of it among many others do not outvote them.
 
-    "Found" takes two things: picks align better than random places, and more often to the structure than to
+    "Found" takes two things: picks align better than random places, and better to the structure than to
     each single decoy. The second is an intersection-union test: no decoy may hold as well, so that the test
     against the best of them has the level of the whole. The scores must come from data whose noise had no
     part in choosing the picks; then noise alone is found in at most `level` of all tomograms.
@@ -153,8 +153,9 @@ def judge_class(
         return Verdict(NOT_FOUND, 0, 0, 1.0, 1.0, {}, "", ("Nothing was picked.",))
     p_noise, above = against_noise(scores, config)
     shares = {name: share_better(scores.structure, other) for name, other in scores.decoys.items()}
-    rival = min(shares, key=lambda name: shares[name], default="")
-    p_decoy = 1.0 if not rival else sign_test(scores.structure, scores.decoys[rival])
+    tests = {name: paired_test(scores.structure, other) for name, other in scores.decoys.items()}
+    rival = max(tests, key=lambda name: tests[name], default="")
+    p_decoy = tests.get(rival, 1.0)
     said = in_words(config, level, count, above, p_noise, p_decoy, rival, shares)
     if detail is not None:
         said = (*said, detail_in_words(detail))
@@ -187,10 +188,19 @@ def share_better(first: Real, second: Real) -> float:
     return float(((first > second) + 0.5 * (first == second)).mean())
 
 
-def sign_test(first: Real, second: Real) -> float:
-    """One-sided p value that the first of a pair is higher in no more than half of the pairs."""
-    wins, losses = int((first > second).sum()), int((first < second).sum())
-    return float(binomtest(wins, wins + losses, alternative="greater").pvalue) if wins + losses else 1.0
+def paired_test(first: Real, second: Real) -> float:
+    """One-sided p value that pairs differ by nothing but chance (Wilcoxon's signed ranks).
+
+    Half of the pairs are higher by chance alone, and by as much as the others are lower: a few that fit far
+    better count for more than many that fit hardly worse.
+
+    Examples
+    --------
+    >>> round(paired_test(np.arange(6.0), np.zeros(6)), 3), paired_test(np.ones(3), np.ones(3))
+    (0.031, 1.0)
+    """
+    difference = first - second
+    return float(wilcoxon(difference, alternative="greater").pvalue) if difference.any() else 1.0
 
 
 def in_words(
@@ -210,8 +220,9 @@ def in_words(
     else:
         said.append(f"The {count} picks align hardly better than random places do (p = {p_noise:.2g}).")
     if rival:
-        verb = "more often to it than" if p_decoy <= level else "not clearly more often to it than"
-        said.append(f"They align {verb} to {rival}, which does best of what it is not: {shares[rival]:.0%}.")
+        verb = "better to it than" if p_decoy <= level else "not clearly better to it than"
+        share = f"{shares[rival]:.0%} of them do"
+        said.append(f"They align {verb} to {rival}, which does best of what it is not: {share}.")
     if count < config.fewest:
         said.append(f"Fewer than {config.fewest} picks prove nothing.")
     return tuple(said)

@@ -24,7 +24,7 @@ from vitreous.workflows.simulate.spec import ParticleSpec
 from vitreous.workflows.simulate.structures import template_of
 
 SEARCHED_ANGSTROM = 60.0  # of the poses that are averaged
-MOST_JUDGED = 40  # picks of a class, drawn from all: more would only make it slower
+MOST_JUDGED = 80  # picks of a class, drawn from all: more would only make it slower
 ELSEWHERE = 40
 MOST_STRANGERS = 2
 WIDER = 1.5  # side of a box in diameters of the structure

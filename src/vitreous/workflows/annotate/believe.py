@@ -99,7 +99,7 @@ def judge(work: Work) -> dict[str, Any]:
 
 
 def judged_picks(work: Work, name: str) -> Picks:
-    """The picks of a structure that are looked at: at most forty, drawn from all."""
+    """The picks of a structure that are looked at: at most eighty, drawn from all."""
     picks = read_picks(work, name)
     rng = np.random.default_rng([JUDGE_SEED, work.request.settings.seed])
     return picks.select(np.sort(rng.permutation(len(picks))[:MOST_JUDGED]))

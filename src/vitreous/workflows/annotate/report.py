@@ -18,7 +18,7 @@ HOW = (
     "Noise of the tomogram's own spectrum was drawn and split: the tomogram with half of it added was "
     "segmented and picked from; the tomogram with twice as much of it taken off judges the picks, so that "
     "noise that looked like a particle does not look like it again. A structure is **found** if its picks "
-    "align better than random places and more often to it than to each decoy; the chance of one wrong "
+    "align better than random places and better to it than to each decoy; the chance of one wrong "
     '"found" by noise in the whole list is 1 %, as far as the noise estimate is right.'
 )
 
