@@ -40,6 +40,7 @@ def test_options_of_the_readme_exist():
         ["reconstruct"],
         ["pick"],
         ["adapt"],
+        ["annotate"],
         ["average"],
         ["segment"],
         *(["dual", name] for name in ("train", "simulate", "convert")),
