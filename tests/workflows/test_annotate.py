@@ -190,10 +190,20 @@ def test_time_is_counted_in_steps_or_as_the_budget_says(tomogram, tmp_path, monk
 def test_boxes_hold_a_template_in_their_middle(tomogram, tmp_path):
     work = Work(asked(tomogram, tmp_path / "out"), SilentProgress())
     template = work.templates["phantom:tric"]
-    boxes = boxes_for(work.subject, template, None)
+    boxes = boxes_for(work, template)
     placed = boxes.fitted(template.density).numpy()
     middle = template.density[(template.side // 2,) * 3]
     assert placed[(boxes.side // 2,) * 3] == middle
+
+
+def test_confirming_can_be_stopped(tomogram, tmp_path):
+    class Impatient(SilentProgress):
+        def should_stop(self):
+            return True
+
+    work = Work(asked(tomogram, tmp_path / "out"), Impatient())
+    with pytest.raises(Interrupted):
+        confirmed(work, np.array([[300.0, 600.0, 600.0]]), noise())
 
 
 class StoppedIn(SilentProgress):

@@ -13,12 +13,12 @@ from scipy.spatial import cKDTree
 from torch import Tensor
 
 from vitreous.averaging import Alignment, SearchConfig, align
-from vitreous.core import Template, read_block
+from vitreous.core import Progress, Template, read_block
 from vitreous.evidence import PickScores, against_chance, mirror_image, phase_randomized, slab_of
 from vitreous.fourier import contrast_transfer, frequency_radius, measured_region
 from vitreous.simulate import make_gold
-from vitreous.workflows.annotate.specimens import DEFOCUS_UM, WITHOUT_WEDGE_DEG, strangers
-from vitreous.workflows.annotate.subject import Subject, diameter_of
+from vitreous.workflows.annotate.specimens import DEFOCUS_UM, WITHOUT_WEDGE_DEG, Quiet, strangers
+from vitreous.workflows.annotate.subject import diameter_of
 from vitreous.workflows.annotate.work import Work
 from vitreous.workflows.simulate.spec import ParticleSpec
 from vitreous.workflows.simulate.structures import template_of
@@ -49,11 +49,14 @@ class Boxes:
         What the tomogram passes of each frequency, in the order of rfftn: wedge and mean CTF.
     spacing_angstrom
         Edge of a voxel in Å.
+    progress
+        Asked whether to stop.
     """
 
     side: int
     passed: Tensor
     spacing_angstrom: float
+    progress: Progress
 
     def cut(self, data: Array, positions_angstrom: NDArray[np.float64]) -> Tensor:
         """(n, side, side, side): boxes whose voxel side // 2 is the nearest to each position."""
@@ -81,11 +84,12 @@ class Boxes:
         """The boxes, aligned to a density within a band that ends at a resolution, or near Nyquist."""
         highest = HIGHEST if not finest_angstrom else min(HIGHEST, self.spacing_angstrom / finest_angstrom)
         within = search.model_copy(update={"band": (LOWEST, highest)})
-        return align(boxes, self.fitted(density), self.passed, within)
+        return align(boxes, self.fitted(density), self.passed, within, progress=self.progress)
 
 
-def boxes_for(subject: Subject, template: Template, defocus_um: float | None) -> Boxes:
+def boxes_for(work: Work, template: Template) -> Boxes:
     """Boxes one and a half times as wide as a structure, with what the tomogram passes in them."""
+    subject, defocus_um = work.subject, work.request.settings.defocus_um
     side = 2 * math.ceil(WIDER * diameter_of(template) / subject.spacing_angstrom / 2) + 2
     limits = subject.style.tilt_range_deg or WITHOUT_WEDGE_DEG
     region = measured_region((side,) * 3, limits, half=True, tilt_axis=subject.style.tilt_axis)
@@ -93,6 +97,7 @@ def boxes_for(subject: Subject, template: Template, defocus_um: float | None) ->
         side,
         region.float() * mean_transfer(side, subject.spacing_angstrom, defocus_um),
         subject.spacing_angstrom,
+        Quiet(work.progress),
     )
 
 
@@ -144,7 +149,7 @@ def scored(
 ) -> tuple[PickScores, Mapping[str, float]]:
     """Scores of the picks of a structure, of its decoys and of random places; and of the mirror image."""
     template = work.templates[name]
-    boxes = boxes_for(work.subject, template, work.request.settings.defocus_um)
+    boxes = boxes_for(work, template)
     empty = random_places(judged.shape, boxes.spacing_angstrom, positions, 0.5 * diameter_of(template), rng)
     picked, elsewhere = boxes.cut(judged, positions), boxes.cut(judged, empty)
 

@@ -36,7 +36,7 @@ def halves_of(work: Work, name: str) -> dict[str, Any]:
     if len(picks) < FEWEST_FOR_HALVES:
         return {"particles": len(picks)}
     subject, template = work.subject, work.templates[name]
-    boxes = boxes_for(subject, template, work.request.settings.defocus_um)
+    boxes = boxes_for(work, template)
     _, judged = subject.split(work.request.settings.seed)
     hidden = boxes.cut(judged, picks.positions_angstrom)
     poses = boxes.aligned(hidden, template.density, SEARCHED_ANGSTROM)

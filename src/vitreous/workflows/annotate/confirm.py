@@ -66,7 +66,7 @@ def confirmed(work: Work, candidates: Real, searched: Array) -> dict[str, Confir
 def fit(work: Work, name: str, candidates: Real, searched: Array, rng: np.random.Generator) -> Confirmed:
     """How well each candidate fits one structure, where exactly and how turned; in the candidates' order."""
     template = work.templates[name]
-    boxes = boxes_for(work.subject, template, work.request.settings.defocus_um)
+    boxes = boxes_for(work, template)
     aligned = boxes.aligned(boxes.cut(searched, candidates), template.density, search=THOROUGH)
     scores = calibrated(boxes, template.density, aligned, candidates, searched, rng, THOROUGH)
     centres = boxes.spacing_angstrom * np.rint(candidates / boxes.spacing_angstrom)
@@ -92,7 +92,7 @@ def calibrated(
 
 def rival_scores(work: Work, name: str, positions: Real, searched: Array, rng: np.random.Generator) -> Real:
     """The highest score that any decoy of a structure has at each of its picks."""
-    boxes = boxes_for(work.subject, work.templates[name], work.request.settings.defocus_um)
+    boxes = boxes_for(work, work.templates[name])
     cut, highest = boxes.cut(searched, positions), np.full(len(positions), -np.inf)
     for other, density in decoys_of(work, name, rng).items() if len(positions) else ():
         if other not in work.templates:  # which was asked for, and is compared with already
