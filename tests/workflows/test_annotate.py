@@ -5,8 +5,10 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+import torch
 from scipy.ndimage import gaussian_filter
 
+from vitreous.averaging import Alignment
 from vitreous.core import InputError, Interrupted, SilentProgress, Volume
 from vitreous.evidence import FOUND, NOT_FOUND, judge_class
 from vitreous.io import open_volume, write_volume
@@ -17,7 +19,7 @@ from vitreous.workflows.annotate import AnnotateRequest, AnnotateSettings, annot
 from vitreous.workflows.annotate import chain as chain_module
 from vitreous.workflows.annotate import estimate as estimate_module
 from vitreous.workflows.annotate.alignment import QUICK, boxes_for, random_places, scored
-from vitreous.workflows.annotate.confirm import Confirmed, apart, confirmed
+from vitreous.workflows.annotate.confirm import Confirmed, apart, calibrated, confirmed
 from vitreous.workflows.annotate.estimate import bytes_needed, minutes_needed
 from vitreous.workflows.annotate.network import enlarged
 from vitreous.workflows.annotate.specimens import SpecimenPlan, specimens, strangers
@@ -204,6 +206,18 @@ def test_confirming_can_be_stopped(tomogram, tmp_path):
     work = Work(asked(tomogram, tmp_path / "out"), Impatient())
     with pytest.raises(Interrupted):
         confirmed(work, np.array([[300.0, 600.0, 600.0]]), noise())
+
+
+def test_candidates_everywhere_are_still_compared_with_chance(tomogram, tmp_path):
+    """No place is far from all of them; correlations as they are would never reach three deviations."""
+    work = Work(asked(tomogram, tmp_path / "out"), SilentProgress())
+    boxes = boxes_for(work, work.templates["phantom:tric"])
+    everywhere = 60.0 * np.argwhere(np.ones((11, 21, 21)))
+    aligned = Alignment(torch.eye(3).expand(2, 3, 3), torch.zeros(2, 3), torch.tensor([0.1, 0.9]))
+    density, rng = work.templates["phantom:tric"].density, np.random.default_rng(0)
+    low, high = calibrated(boxes, density, aligned, everywhere, noise(1), rng, QUICK)
+    assert high > 3
+    assert low < high - 3
 
 
 class StoppedIn(SilentProgress):

@@ -3,6 +3,7 @@
 from vitreous.evidence.decoys import low_passed, mirror_image, phase_randomized, slab_of
 from vitreous.evidence.detail import DetailEvidence, detail_beyond
 from vitreous.evidence.verdict import (
+    FEWEST_ELSEWHERE,
     FOUND,
     NOT_FOUND,
     UNCLEAR,
@@ -14,6 +15,7 @@ from vitreous.evidence.verdict import (
 )
 
 __all__ = [
+    "FEWEST_ELSEWHERE",
     "FOUND",
     "NOT_FOUND",
     "UNCLEAR",

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
 from vitreous.averaging import Alignment, SearchConfig
-from vitreous.evidence import against_chance
+from vitreous.evidence import FEWEST_ELSEWHERE, against_chance
 from vitreous.picking import Picks
 from vitreous.workflows.annotate.alignment import (
     QUICK,
@@ -83,9 +83,14 @@ def calibrated(
     rng: np.random.Generator,
     search: SearchConfig,
 ) -> Real:
-    """Scores of an alignment in deviations from what the same search finds where no candidate is."""
+    """Scores of an alignment in deviations from what the same search finds where no candidate is.
+
+    Where candidates leave no such room, places may be anywhere: chance then looks better than it is.
+    """
     spacing = boxes.spacing_angstrom
     places = random_places(searched.shape, spacing, candidates, boxes.side * spacing / 3, rng)
+    if len(places) < FEWEST_ELSEWHERE:
+        places = random_places(searched.shape, spacing, candidates[:0], 0.0, rng)
     chance = boxes.aligned(boxes.cut(searched, places), density, search=search)
     return against_chance(aligned.scores.numpy(), chance.scores.numpy())
 
