@@ -175,6 +175,22 @@ def stopped_run(run_dir: Path, kind: str) -> tuple[RunDirectory, dict[str, Any]]
     return run, facts
 
 
+def finished_run(run_dir: Path, kind: str) -> tuple[RunDirectory, dict[str, Any]]:
+    """A finished run whose inputs are what they were, and what its `run.json` says.
+
+    Raises
+    ------
+    InputError
+        If it is not finished, no run of this kind, or a file has changed.
+    """
+    run = RunDirectory(run_dir.absolute())
+    facts = run.read()
+    if facts["kind"] != kind or facts["status"] != "done":
+        raise InputError(f"is no finished run of kind {kind}", path=run.path, remedy="resume it first")
+    check_unchanged(facts["inputs_sha256"])
+    return run, facts
+
+
 @contextmanager
 def damage_in_words(run: RunDirectory) -> Iterator[None]:
     """Tell of a request that `run.json` holds and that cannot be read, in one line."""

@@ -20,7 +20,13 @@ from vitreous.workflows.adapt.model import SUPERVISED, Adapted, adapted, chosen_
 from vitreous.workflows.adapt.report import adaptation_report
 from vitreous.workflows.adapt.request import AdaptRequest
 from vitreous.workflows.denoise import is_preset
-from vitreous.workflows.run_directory import RunDirectory, check_unchanged, damage_in_words, stopped_run
+from vitreous.workflows.run_directory import (
+    RunDirectory,
+    check_unchanged,
+    damage_in_words,
+    finished_run,
+    stopped_run,
+)
 
 KIND = "adapt"
 
@@ -113,11 +119,7 @@ def rerender_adaptation(run_dir: Path) -> Path:
     InputError
         If it is not finished, or a file is not what it was.
     """
-    run = RunDirectory(run_dir.absolute())
-    facts = run.read()
-    if facts["kind"] != KIND or facts["status"] != "done":
-        raise InputError("is no finished adaptation", path=run.path, remedy="resume it first")
-    check_unchanged(facts["inputs_sha256"])
+    run, facts = finished_run(run_dir, KIND)
     with damage_in_words(run):
         request = AdaptRequest.from_json(facts["request"], run.path)
         record = TrainingRecord(

@@ -21,7 +21,13 @@ from vitreous.workflows.annotate.request import FIRST_BUDGET_SHARE, AnnotateRequ
 from vitreous.workflows.annotate.work import Work
 from vitreous.workflows.denoise import DenoiseSettings
 from vitreous.workflows.denoise_files import DenoiseRequest, denoise_file
-from vitreous.workflows.run_directory import RunDirectory, check_unchanged, damage_in_words, stopped_run
+from vitreous.workflows.run_directory import (
+    RunDirectory,
+    check_unchanged,
+    damage_in_words,
+    finished_run,
+    stopped_run,
+)
 
 KIND = "annotate"
 
@@ -199,11 +205,7 @@ def rerender_annotation(run_dir: Path) -> Path:
     InputError
         If it is not finished, or the tomogram is not what it was.
     """
-    run = RunDirectory(run_dir.absolute())
-    facts = run.read()
-    if facts["kind"] != KIND or facts["status"] != "done":
-        raise InputError("is no finished annotation", path=run.path, remedy="resume it first")
-    check_unchanged(facts["inputs_sha256"])
+    run, facts = finished_run(run_dir, KIND)
     work = Work(AnnotateRequest.from_json(facts["request"], run.path), SilentProgress(), facts["stages"])
     return write_text_atomic(run.report, annotation_report(work, facts))
 

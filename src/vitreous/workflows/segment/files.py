@@ -16,7 +16,13 @@ from vitreous.inference import choose_device
 from vitreous.io import check_writable, file_sha256, open_volume, remove_stale, write_text_atomic
 from vitreous.report import TableSection
 from vitreous.segmentation import SegmentationModel, labels_of, load_segmentation_model
-from vitreous.workflows.run_directory import RunDirectory, check_unchanged, damage_in_words, stopped_run
+from vitreous.workflows.run_directory import (
+    RunDirectory,
+    check_unchanged,
+    damage_in_words,
+    finished_run,
+    stopped_run,
+)
 from vitreous.workflows.segment.report import segmentation_report, set_sections, tomogram_sections
 from vitreous.workflows.segment.request import SegmentRequest
 from vitreous.workflows.segment.sets import LABELS, open_set, segment_set, write_set
@@ -185,11 +191,7 @@ def rerender_segmentation(run_dir: Path) -> Path:
     InputError
         If it is not finished, or a file is not what it was.
     """
-    run = RunDirectory(run_dir.absolute())
-    facts = run.read()
-    if facts["kind"] != KIND or facts["status"] != "done":
-        raise InputError("is no finished segmentation", path=run.path, remedy="resume it first")
-    check_unchanged(facts["inputs_sha256"])
+    run, facts = finished_run(run_dir, KIND)
     with damage_in_words(run):
         request = SegmentRequest.from_json(facts["request"], run.path)
     model = load_segmentation_model(request.model, choose_device(request.device).device)
