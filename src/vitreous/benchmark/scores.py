@@ -33,7 +33,7 @@ SHELL_EDGES = tuple(0.05 * i for i in range(11))
 Array = NDArray[np.float32]
 
 # Filters with the one setting that is tuned on the reference: an upper bound of what each can do. bm4d takes
-# the noise spectrum and has none: given white noise instead it was worse wherever both were tried.
+# the noise spectrum and has none: given white noise instead it was worse in both cases that were tried.
 TUNED_FILTERS: Mapping[str, tuple[str, tuple[Any, ...]]] = {
     "gaussian": ("sigma", (0.5, 0.7, 0.9, 1.1, 1.4, 1.7, 2.0, 2.4, 2.8, 3.4, 4.0)),
     "lowpass": ("resolution_angstrom", (25, 30, 37, 45, 55, 67, 83, 100, 125, 167)),
