@@ -17,12 +17,13 @@ from vitreous.benchmark.cost import measured_cost
 from vitreous.benchmark.runner import Record, Row, selected
 from vitreous.core import Poses, Progress
 from vitreous.evidence import FOUND, NOT_FOUND
-from vitreous.io import open_volume, read_relion_particles, write_volume
+from vitreous.io import open_volume, write_volume
 from vitreous.metrics import detection_scores, match_picks
 from vitreous.picking import DogConfig, pick_blobs
 from vitreous.report import TableSection
 from vitreous.workflows.annotate import AnnotateRequest, AnnotateSettings, annotate_file
-from vitreous.workflows.annotate.work import Work, file_name
+from vitreous.workflows.annotate.picks import read_picks
+from vitreous.workflows.annotate.work import Work
 from vitreous.workflows.simulate import SimulatedTomogram, SimulationSpec, simulate_tomogram
 
 LARGE = ("phantom:ribosome", "phantom:26s", "phantom:tric")
@@ -67,15 +68,12 @@ class Size:
         Copies of each structure.
     rare
         Copies of each structure that is there but hardly.
-    steps
-        Of the chain's trainings; None for its own choice.
     """
 
     shape: tuple[int, int, int]
     large: int
     medium: int
     rare: int
-    steps: int | None = None
 
 
 SIZES: dict[Scale, Size] = {
@@ -101,7 +99,7 @@ def measure_annotation(size: Size, seed: int, question: str, progress: Progress)
     with tempfile.TemporaryDirectory(prefix="vitreous-annotate-") as folder:
         path = Path(folder, "tomogram.mrc")
         write_volume(path, tomogram.tomogram)
-        settings = AnnotateSettings(steps=size.steps, seed=seed)
+        settings = AnnotateSettings(seed=seed)
         request = AnnotateRequest(path, QUESTIONS[question], Path(folder, "out"), settings)
         with measured_cost() as cost:
             facts = annotate_file(request, progress)
@@ -156,9 +154,7 @@ def scored(work: Work, name: str, truth: Poses) -> Record:
     diameter = work.sizes[name]
     there = np.array([kind == name for kind in truth.names], bool)
     where = truth.positions_angstrom[there]
-    particles = read_relion_particles(work.place("picks", f"{file_name(name)}.star"))
-    picked = [poses.positions_angstrom for poses in particles.poses.values()]
-    found = {"ours": np.concatenate(picked) if picked else np.zeros((0, 3))}
+    found = {"ours": read_picks(work, name).positions_angstrom}
     for label, file in ((RAW, work.request.input), (DENOISED, work.place("denoised.mrc"))):
         found[label] = blobs(file, diameter, len(where))
     record: Record = {"true": len(where), "picks": len(found["ours"])}

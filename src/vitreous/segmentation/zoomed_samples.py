@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from vitreous.training import LabelledSamples
+from vitreous.training.samples import standardized
 
 
 class ZoomedLabelled:
@@ -51,9 +52,5 @@ def zoomed(values: Tensor, labels: Tensor, factors: Tensor) -> tuple[Tensor, Ten
     theta[:, range(3), range(3)] = (1 / factors.to(values))[:, None]
     grid = F.affine_grid(theta, list(values.shape), align_corners=False)
     scaled = F.grid_sample(values, grid, padding_mode="reflection", align_corners=False)
-    axes = (1, 2, 3, 4)
-    scaled = scaled - scaled.mean(axes, keepdim=True)
-    deviation = scaled.square().mean(axes, keepdim=True).sqrt()
-    scaled = scaled / torch.where(deviation > 0, deviation, torch.ones_like(deviation))
     nearest = F.grid_sample(labels[:, None].float(), grid, mode="nearest", align_corners=False)
-    return scaled, nearest[:, 0].round().long()
+    return standardized(scaled), nearest[:, 0].round().long()

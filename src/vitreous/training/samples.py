@@ -23,3 +23,11 @@ class UnlabelledSamples(Protocol):
 
     def draw(self, count: int, generator: torch.Generator) -> Tensor:
         """Standardized volumes (count, 1, z, y, x) float32; see `LabelledSamples.draw`."""
+
+
+def standardized(volumes: Tensor) -> Tensor:
+    """Volumes (n, 1, z, y, x) of mean 0 and deviation 1, each for itself; constant ones become 0."""
+    axes = (1, 2, 3, 4)
+    centred = volumes - volumes.mean(axes, keepdim=True)
+    deviation = centred.square().mean(axes, keepdim=True).sqrt()
+    return centred / torch.where(deviation > 0, deviation, torch.ones_like(deviation))

@@ -12,11 +12,7 @@ from vitreous.methods.adaptation.le_uda import LeUda
 from vitreous.methods.adaptation.networks import AdaptationNetworks, Segmenter
 from vitreous.methods.adaptation.objective import AdaptationObjective, Supervised
 from vitreous.methods.adaptation.pdam import Pdam
-from vitreous.methods.adaptation.samples import (
-    SubtomogramSamples,
-    UnlabelledSubtomograms,
-    standardized,
-)
+from vitreous.methods.adaptation.samples import SubtomogramSamples, UnlabelledSubtomograms
 from vitreous.methods.adaptation.vox_uda import VoxUda, pseudo_label_warnings
 from vitreous.training import LabelledSamples, UnlabelledSamples
 
@@ -72,5 +68,4 @@ __all__ = [
     "UnlabelledSubtomograms",
     "objective_for",
     "pseudo_label_warnings",
-    "standardized",
 ]

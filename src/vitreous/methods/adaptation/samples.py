@@ -9,6 +9,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from vitreous.training.samples import standardized
+
 # Along z, y and x. They leave a wedge about the y axis as it is, whatever its tilt range.
 MIRRORS = ((), (1,), (0, 2), (0, 1, 2))
 
@@ -99,14 +101,6 @@ class SubtomogramSamples:
         pairs = list(zip(chosen, mirrors, strict=True))
         values = torch.stack([_mirror(self.unlabelled.values[i], m) for i, m in pairs])
         return values, torch.stack([_mirror(self.labels[i], m) for i, m in pairs]).long()
-
-
-def standardized(volumes: Tensor) -> Tensor:
-    """Volumes (n, 1, z, y, x) of mean 0 and deviation 1, each for itself; constant ones become 0."""
-    axes = (1, 2, 3, 4)
-    centred = volumes - volumes.mean(axes, keepdim=True)
-    deviation = centred.square().mean(axes, keepdim=True).sqrt()
-    return centred / torch.where(deviation > 0, deviation, torch.ones_like(deviation))
 
 
 def _mirror(volume: Tensor, index: int) -> Tensor:

@@ -21,9 +21,9 @@ from vitreous.methods.adaptation.noise import (
     sampled_spectrum,
 )
 from vitreous.methods.adaptation.objective import AdaptationObjective, Terms
-from vitreous.methods.adaptation.samples import standardized
 from vitreous.methods.warm_start import WarmConfig
 from vitreous.training import Phase
+from vitreous.training.samples import standardized
 
 SPECTRUM_SAMPLES = 128
 MOST_KEPT, LEAST_KEPT = 0.999, 0.001

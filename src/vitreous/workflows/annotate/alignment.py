@@ -144,23 +144,28 @@ def random_places(
     return chosen
 
 
+def beyond_chance(
+    boxes: Boxes, density: Array, picked: Tensor, elsewhere: Tensor
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Scores of a density in two stacks of boxes, both in deviations from those that it has in the second."""
+    right, chance = (boxes.aligned(stack, density).scores.numpy() for stack in (picked, elsewhere))
+    return against_chance(right, chance), against_chance(chance, chance)
+
+
 def scored(
     work: Work, name: str, positions: NDArray[np.float64], judged: Array, rng: np.random.Generator
 ) -> tuple[PickScores, Mapping[str, float]]:
     """Scores of the picks of a structure, of its decoys and of random places; and of the mirror image."""
     template = work.templates[name]
     boxes = boxes_for(work, template)
-    empty = random_places(judged.shape, boxes.spacing_angstrom, positions, 0.5 * diameter_of(template), rng)
+    apart = 0.5 * diameter_of(template)
+    empty = random_places(judged.shape, boxes.spacing_angstrom, positions, apart, rng)
     picked, elsewhere = boxes.cut(judged, positions), boxes.cut(judged, empty)
-
-    def scores_of(density: Array) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Of the picks and of random places, both against what the density has by chance."""
-        chance = boxes.aligned(elsewhere, density).scores.numpy().astype(np.float64)
-        right = boxes.aligned(picked, density).scores.numpy().astype(np.float64)
-        return against_chance(right, chance), against_chance(chance, chance)
-
-    right, by_chance = scores_of(template.density)
-    decoys = {other: scores_of(density)[0] for other, density in decoys_of(work, name, rng).items()}
-    hand, _ = scores_of(mirror_image(template.density))
+    right, by_chance = beyond_chance(boxes, template.density, picked, elsewhere)
+    decoys = {
+        other: beyond_chance(boxes, density, picked, elsewhere)[0]
+        for other, density in decoys_of(work, name, rng).items()
+    }
+    hand, _ = beyond_chance(boxes, mirror_image(template.density), picked, elsewhere)
     better = float((right > hand).mean()) if len(right) else 0.0
     return PickScores(right, decoys, by_chance), {"share better than its mirror image": better}

@@ -12,13 +12,12 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
-from vitreous.averaging import Alignment, SearchConfig
 from vitreous.evidence import FEWEST_ELSEWHERE, against_chance
 from vitreous.picking import Picks
 from vitreous.workflows.annotate.alignment import (
-    QUICK,
     THOROUGH,
     Boxes,
+    beyond_chance,
     boxes_for,
     decoys_of,
     random_places,
@@ -68,42 +67,31 @@ def fit(work: Work, name: str, candidates: Real, searched: Array, rng: np.random
     template = work.templates[name]
     boxes = boxes_for(work, template)
     aligned = boxes.aligned(boxes.cut(searched, candidates), template.density, search=THOROUGH)
-    scores = calibrated(boxes, template.density, aligned, candidates, searched, rng, THOROUGH)
+    elsewhere = boxes.cut(searched, chance_places(boxes, candidates, searched, rng))
+    chance = boxes.aligned(elsewhere, template.density, search=THOROUGH)
+    scores = against_chance(aligned.scores.numpy(), chance.scores.numpy())
     centres = boxes.spacing_angstrom * np.rint(candidates / boxes.spacing_angstrom)
     positions = centres + boxes.spacing_angstrom * aligned.shifts_voxel.numpy()
     return Confirmed(Picks(positions, scores), aligned.rotations.numpy())
 
 
-def calibrated(
-    boxes: Boxes,
-    density: Array,
-    aligned: Alignment,
-    candidates: Real,
-    searched: Array,
-    rng: np.random.Generator,
-    search: SearchConfig,
-) -> Real:
-    """Scores of an alignment in deviations from what the same search finds where no candidate is.
-
-    Where candidates leave no such room, places may be anywhere: chance then looks better than it is.
-    """
+def chance_places(boxes: Boxes, candidates: Real, searched: Array, rng: np.random.Generator) -> Real:
+    """Where no candidate is, (n, 3) in Å; anywhere if they leave no room, where chance looks too good."""
     spacing = boxes.spacing_angstrom
     places = random_places(searched.shape, spacing, candidates, boxes.side * spacing / 3, rng)
     if len(places) < FEWEST_ELSEWHERE:
         places = random_places(searched.shape, spacing, candidates[:0], 0.0, rng)
-    chance = boxes.aligned(boxes.cut(searched, places), density, search=search)
-    return against_chance(aligned.scores.numpy(), chance.scores.numpy())
+    return places
 
 
 def rival_scores(work: Work, name: str, positions: Real, searched: Array, rng: np.random.Generator) -> Real:
     """The highest score that any decoy of a structure has at each of its picks."""
     boxes = boxes_for(work, work.templates[name])
-    cut, highest = boxes.cut(searched, positions), np.full(len(positions), -np.inf)
+    picked, highest = boxes.cut(searched, positions), np.full(len(positions), -np.inf)
+    elsewhere = boxes.cut(searched, chance_places(boxes, positions, searched, rng))
     for other, density in decoys_of(work, name, rng).items() if len(positions) else ():
         if other not in work.templates:  # which was asked for, and is compared with already
-            aligned = boxes.aligned(cut, density)
-            scores = calibrated(boxes, density, aligned, positions, searched, rng, QUICK)
-            highest = np.maximum(highest, scores)
+            highest = np.maximum(highest, beyond_chance(boxes, density, picked, elsewhere)[0])
     return highest
 
 

@@ -17,8 +17,10 @@ SHARES = (0.3, 0.5, 0.7)  # of the depth: where the pictures are
 HOW = (
     "Noise of the tomogram's own spectrum was drawn and split: the tomogram with half of it added was "
     "segmented and picked from; the tomogram with twice as much of it taken off judges the picks, so that "
-    "noise that looked like a particle does not look like it again. A structure is **found** if its picks "
-    "align better than random places and better to it than to each decoy; the chance of one wrong "
+    "noise that looked like a particle does not look like it again. Every place where the network saw "
+    "something was aligned to every structure and to decoys: it is a pick of what it fits best, if that is "
+    "three deviations above what the structure scores at random places. A structure is **found** if its "
+    "picks align better than random places and better to it than to each decoy; the chance of one wrong "
     '"found" by noise in the whole list is 1 %, as far as the noise estimate is right.'
 )
 
@@ -32,7 +34,7 @@ def annotation_report(work: Work, facts: Mapping[str, Any]) -> str:
             found["outcome"],
             str(found["all_picks"]),
             f"{found['above_noise']} of {found['picks']}",
-            f"{min(found['shares'].values(), default=0):.0%}",
+            f"{found['shares'].get(found['rival'], 0):.0%}",
             found["rival"],
             resolution(averages[name], 2 * work.subject.spacing_angstrom),
         ]
