@@ -26,6 +26,7 @@ Array = NDArray[np.float32]
 Halves = tuple[Array, Array, Array]  # the clean volume, and the noise of the even and of the odd half
 TiltRange = tuple[float, float]
 Noise = Literal["white", "poisson", "mixture", "wedge", "wbp", "ctf"]
+RECONSTRUCTED: tuple[Noise, ...] = ("wbp", "ctf")  # grey values are those of a reconstruction
 
 
 @dataclass(frozen=True)

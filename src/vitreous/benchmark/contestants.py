@@ -7,10 +7,10 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from vitreous.benchmark.cases import Case, CaseKind, make_case
+from vitreous.benchmark.cases import RECONSTRUCTED, Case, CaseKind, make_case
 from vitreous.benchmark.cost import measured_cost
 from vitreous.benchmark.runner import Record
-from vitreous.benchmark.scores import best_filter, score
+from vitreous.benchmark.scores import best_filter, score, score_complete
 from vitreous.benchmark.specimens import TRAINING_SEEDS
 from vitreous.core import Progress, Volume
 from vitreous.inference import choose_device
@@ -48,7 +48,8 @@ def measure(kind: CaseKind, seed: int, method: str, progress: Progress) -> Recor
     case = make_case(kind, seed)
     with measured_cost() as cost:
         result, facts = denoised(kind, case, seed, method, progress)
-    return {**score(case, result), **cost, **facts}
+    complete = {} if kind.noise in RECONSTRUCTED else score_complete(case, result)
+    return {**score(case, result), **complete, **cost, **facts}
 
 
 def denoised(kind: CaseKind, case: Case, seed: int, method: str, progress: Progress) -> tuple[Array, Record]:
