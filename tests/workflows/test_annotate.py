@@ -20,9 +20,11 @@ from vitreous.workflows.annotate import estimate as estimate_module
 from vitreous.workflows.annotate.alignment import QUICK, boxes_for, random_places, scored
 from vitreous.workflows.annotate.confirm import Confirmed, apart, chance_places, confirmed
 from vitreous.workflows.annotate.estimate import bytes_needed, minutes_needed
-from vitreous.workflows.annotate.network import enlarged
+from vitreous.workflows.annotate.labels import enlarged, label_volume
+from vitreous.workflows.annotate.network import probability_file
 from vitreous.workflows.annotate.specimens import SpecimenPlan, specimens, strangers
 from vitreous.workflows.annotate.work import Work
+from vitreous.workflows.simulate import SimulationSpec, simulate_tomogram
 
 TILTS = (-60.0, 60.0)
 
@@ -113,6 +115,50 @@ def test_labels_are_enlarged_to_the_nearest_sample():
     whole = enlarged(labels, 3, (5, 6, 4))
     assert whole.shape == (5, 6, 4)
     assert np.array_equal(whole[::3, ::3, ::3], labels)
+
+
+def test_labels_of_true_poses_are_those_of_the_simulator(tmp_path):
+    """The same structures at the same poses; beside them what the network calls membrane."""
+    spec = {
+        "seed": 4,
+        "box": {"shape": (40, 80, 80), "voxel_spacing_angstrom": 10.0},
+        "particles": [{"structure": n, "count": c} for n, c in (("phantom:tric", 4), ("phantom:p97", 5))],
+    }
+    made = simulate_tomogram(SimulationSpec.model_validate(spec))
+    path = write_volume(tmp_path / "t.mrc", made.tomogram)
+    work = Work(asked(path, tmp_path / "out", ("phantom:tric", "phantom:p97")), SilentProgress())
+    sure = np.zeros(work.subject.working.shape, np.float32)
+    sure[:, :2] = 0.9
+    for name in work.names:
+        chance = Volume(sure if name == "membrane" else np.zeros_like(sure), 20.0)
+        write_volume(probability_file(work, name), chance)
+    poses = made.grand_model.poses
+    found = {}
+    for name in work.sizes:
+        own = np.array([kind == name for kind in poses.names])
+        positions = poses.positions_angstrom[own]
+        found[name] = Confirmed(Picks(positions, np.arange(own.sum(), dtype=float)), poses.rotations[own])
+    labels = label_volume(work, found)
+    assert len(poses.names) == 9
+    for value, name in enumerate(work.sizes, 1):
+        truth = made.grand_model.class_mask == made.grand_model.class_names.index(name) + 1
+        overlap = 2 * (truth & (labels == value)).sum() / (truth.sum() + (labels == value).sum())
+        assert overlap > 0.98  # positions are kept in Å, to rounding
+    empty = made.grand_model.class_mask == 0
+    assert (labels[:, :4][empty[:, :4]] == 3).mean() > 0.95
+    assert not labels[:, 4:][empty[:, 4:]].any() or (labels[:, 4:][empty[:, 4:]] > 0).mean() < 0.01
+
+
+def test_the_better_of_two_picks_in_one_place_is_seen(tomogram, tmp_path):
+    work = Work(asked(tomogram, tmp_path / "out", ("phantom:tric", "phantom:p97")), SilentProgress())
+    for name in work.names:
+        write_volume(probability_file(work, name), Volume(np.zeros((32, 64, 64), np.float32), 20.0))
+    place = [[300.0, 600.0, 600.0]]
+    found = {"phantom:tric": confirmed_as(place, [5]), "phantom:p97": confirmed_as(place, [4])}
+    alone = label_volume(work, {**found, "phantom:p97": confirmed_as(np.zeros((0, 3)), [])})
+    both = label_volume(work, found)
+    assert (both == 1).sum() == (alone == 1).sum() > 50
+    assert (both == 2).any()  # what the other does not cover
 
 
 def test_random_places_keep_away_from_picks():
@@ -272,7 +318,7 @@ def test_the_whole_chain_stops_goes_on_and_judges_noise_honestly(tomogram, tmp_p
 
 def confirmed_as(positions, scores):
     positions = np.array(positions, float)
-    turned = np.tile(np.eye(3), (len(positions), 1, 1))
+    turned = np.tile(np.eye(3), (len(positions), 1, 1)) if len(positions) else np.zeros((0, 3, 3))
     return Confirmed(Picks(positions, np.array(scores, float)), turned)
 
 

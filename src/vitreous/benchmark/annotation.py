@@ -18,9 +18,10 @@ from vitreous.benchmark.runner import Record, Row, selected
 from vitreous.core import Poses, Progress
 from vitreous.evidence import FOUND, NOT_FOUND
 from vitreous.io import open_volume, write_volume
-from vitreous.metrics import detection_scores, match_picks
+from vitreous.metrics import detection_scores, dice, match_picks
 from vitreous.picking import DogConfig, pick_blobs
 from vitreous.report import TableSection
+from vitreous.simulate import GrandModel
 from vitreous.workflows.annotate import AnnotateRequest, AnnotateSettings, annotate_file
 from vitreous.workflows.annotate.picks import read_picks
 from vitreous.workflows.annotate.work import Work
@@ -103,10 +104,11 @@ def measure_annotation(size: Size, seed: int, question: str, progress: Progress)
         request = AnnotateRequest(path, QUESTIONS[question], Path(folder, "out"), settings)
         with measured_cost() as cost:
             facts = annotate_file(request, progress)
-        scores = {
-            name: scored(Work(request, progress), name, tomogram.grand_model.poses)
-            for name in QUESTIONS[question]
-        }
+        work = Work(request, progress)
+        scores = {name: scored(work, name, tomogram.grand_model.poses) for name in QUESTIONS[question]}
+        labels = np.asarray(open_volume(work.place("labels.mrc")).data)
+    for value, name in enumerate(QUESTIONS[question], 1):
+        scores[name]["dice"] = label_overlap(labels == value, tomogram.grand_model, name)
     for name, found in facts["structures"].items():
         scores[name] |= {"outcome": found["outcome"], "reasons": found["reasons"]}
     return {"structures": scores, "stages": facts["seconds"], "snr": spec_of(size, seed).imaging.snr, **cost}
@@ -164,6 +166,14 @@ def scored(work: Work, name: str, truth: Poses) -> Record:
     return record
 
 
+def label_overlap(found: NDArray[np.bool_], truth: GrandModel, name: str) -> float | None:
+    """Dice of the labels of a structure; None where there is none of it."""
+    if name not in truth.class_names:
+        return None
+    there = truth.class_mask == truth.class_names.index(name) + 1
+    return float(dice(found, there))
+
+
 def blobs(file: Path, diameter_angstrom: float, count: int) -> NDArray[np.float64]:
     """As many of the best blobs as there are particles, which nobody knows of a real tomogram."""
     volume = open_volume(file)
@@ -191,8 +201,10 @@ def picks_table(question: str, records: Sequence[Record]) -> TableSection:
             spread(values_of([o["ours"] for o in of], key), key) for key in ("precision", "recall", "f1")
         ]
         beside = [spread(values_of([o[label] for o in of], "f1"), "f1") for label in (RAW, DENOISED)]
-        rows.append([name, str(len(of)), f"{np.mean([o['true'] for o in of]):.0f}", *cells, *beside])
-    header = ("structure", "seeds", "copies", "precision", "recall", "F1", f"F1 {RAW}", f"F1 {DENOISED}")
+        labels = spread(values_of(of, "dice"), "dice")
+        rows.append([name, str(len(of)), f"{np.mean([o['true'] for o in of]):.0f}", *cells, *beside, labels])
+    compared = (f"F1 {RAW}", f"F1 {DENOISED}", "Dice of labels")
+    header = ("structure", "seeds", "copies", "precision", "recall", "F1", *compared)
     heading = f"{question.capitalize()} structures, asked for F1 ≥ {ASKED[question]}"
     return TableSection(heading, TEXT, header, rows)
 

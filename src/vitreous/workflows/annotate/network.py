@@ -1,14 +1,12 @@
-"""The segmentation network: simulated specimens to learn from, training, and the labels it gives."""
+"""The segmentation network: simulated specimens to learn from, training, and the probabilities it gives."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from vitreous.core import Volume, as_spacing, measure_voxels
 from vitreous.io import open_volume, write_volume
@@ -115,38 +113,19 @@ def train_network(work: Work) -> dict[str, Any]:
 
 
 def segment(work: Work) -> dict[str, Any]:
-    """Write the probabilities of each class at the working voxel spacing, and labels like the tomogram."""
+    """Write the probabilities of each class at the working voxel spacing."""
     subject = work.subject
     model = load_segmentation_model(work.place("model"), work.compute.device)
     searched, _ = subject.split(work.request.settings.seed)
     constants = measure_voxels(searched).normalization
     chances = segment_volume(model, searched, constants, progress=work.progress)
-    labels = labels_of(chances)
     spacing = as_spacing(subject.spacing_angstrom)
     for name, chance in zip(model.description.classes[1:], chances[1:], strict=True):
         path = probability_file(work, name)
         write_volume(path, Volume(chance, spacing), overwrite=True, label=f"vitreous annotate: {name}")
-    whole = enlarged(labels, subject.prepared.binning, subject.volume.shape)
-    label = "vitreous annotate: " + ", ".join(f"{i} {name}" for i, name in enumerate(work.names, 1))
-    target = subject.volume.with_data(whole.astype(np.int8))
-    write_volume(work.place("labels.mrc"), target, overwrite=True, label=label[:79])
+    labels = labels_of(chances)
     shares = np.bincount(labels.ravel(), minlength=len(model.description.classes)) / labels.size
     return {"shares": dict(zip(model.description.classes, shares.round(5).tolist(), strict=True))}
-
-
-def enlarged(labels: NDArray[np.uint8], binning: int, shape: Sequence[int]) -> NDArray[np.uint8]:
-    """Labels at the tomogram's own voxels: those of the nearest coarse sample.
-
-    Examples
-    --------
-    >>> enlarged(np.arange(2, dtype=np.uint8).reshape(1, 1, 2), 2, (1, 1, 4)).tolist()
-    [[[0, 0, 1, 1]]]
-    """
-    index = [
-        np.minimum((np.arange(n) + (binning - 1) // 2) // binning, m - 1)
-        for n, m in zip(shape, labels.shape, strict=True)
-    ]
-    return labels[np.ix_(*index)]
 
 
 def probability_file(work: Work, class_name: str) -> Path:

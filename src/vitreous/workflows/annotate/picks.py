@@ -1,7 +1,8 @@
-"""From class probabilities to picks with orientations, one STAR file for each structure."""
+"""From class probabilities to picks with orientations, one STAR file for each structure, and labels."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +11,10 @@ from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
 from vitreous.core import Poses
-from vitreous.io import open_volume, read_relion_particles, write_relion5_particles
+from vitreous.io import open_volume, read_relion_particles, write_relion5_particles, write_volume
 from vitreous.picking import LabelConfig, Picks, pick_labels
-from vitreous.workflows.annotate.confirm import confirmed
+from vitreous.workflows.annotate.confirm import Confirmed, confirmed
+from vitreous.workflows.annotate.labels import label_volume
 from vitreous.workflows.annotate.network import probability_file
 from vitreous.workflows.annotate.work import Work, file_name
 from vitreous.workflows.denoise_files import plain_name
@@ -22,13 +24,14 @@ MERGED = 0.3  # diameters of the smallest structure: closer candidates are one
 
 
 def pick(work: Work) -> dict[str, Any]:
-    """Write the picks of each structure; their score says how far their alignment is above chance."""
+    """Write the picks of each structure, and labels; a score says how far an alignment is above chance."""
     candidates = candidates_of(work)
     searched, _ = work.subject.split(work.request.settings.seed)
     work.progress.start("comparing candidates with structures", len(work.sizes))
     found = confirmed(work, candidates, searched)
     for name, one in found.items():
         write_picks(work, name, one.picks, one.rotations)
+    write_labels(work, found)
     return {
         "candidates": len(candidates),
         "picks": {name: len(one.picks) for name, one in found.items()},
@@ -54,6 +57,13 @@ def candidates_of(work: Work) -> NDArray[np.float64]:
             kept[[other for other in others if other > index]] = False
     result: NDArray[np.float64] = everywhere[kept]
     return result
+
+
+def write_labels(work: Work, found: Mapping[str, Confirmed]) -> None:
+    """Write the label volume, voxel for voxel like the tomogram."""
+    named = "vitreous annotate: " + ", ".join(f"{i} {name}" for i, name in enumerate(work.names, 1))
+    labels = work.subject.volume.with_data(label_volume(work, found).astype(np.int8))
+    write_volume(work.place("labels.mrc"), labels, overwrite=True, label=named[:79])
 
 
 def write_picks(work: Work, name: str, picks: Picks, rotations: NDArray[np.float64]) -> None:
