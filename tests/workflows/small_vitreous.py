@@ -14,6 +14,9 @@ import torch
 
 import vitreous.cli.main
 import vitreous.training.loop
+import vitreous.workflows.annotate.alignment
+import vitreous.workflows.annotate.confirm
+import vitreous.workflows.annotate.network
 import vitreous.workflows.demo
 import vitreous.workflows.denoise_files
 from vitreous.methods import (
@@ -40,6 +43,7 @@ from vitreous.methods.wedge import (
     WedgeConfig,
     WedgeFilling,
 )
+from vitreous.workflows.annotate.alignment import QUICK
 
 SIMULATED = {"patch_side": 16, "width": 4, "batch": 1, "steps": 6, "boxes": 1, "box_side": 24}
 TINY = {"patch_side": 16, "width": 4, "batch": 1, "levels": 1, "steps": 6}
@@ -75,6 +79,12 @@ def shrink(setitem, setattribute):
     setattribute(vitreous.training.loop, "CHECKPOINT_SECONDS", 0.0)
     setattribute(vitreous.training.loop, "SNAPSHOT_STEPS", 2)
     setattribute(vitreous.workflows.demo, "STEPS", 6)
+    setattribute(vitreous.workflows.demo, "STRUCTURES", ("phantom:rubisco", "phantom:tric"))
+    for name, value in (("SPECIMENS", 1), ("ROOM", 1.25), ("WIDTH", 4)):
+        setattribute(vitreous.workflows.annotate.network, name, value)
+    setattribute(vitreous.workflows.annotate.confirm, "THOROUGH", QUICK)
+    setattribute(vitreous.workflows.annotate.alignment, "ELSEWHERE", 8)
+    setattribute(vitreous.workflows.annotate.alignment, "strangers", lambda *_: [])
     setattribute(vitreous.workflows.demo, "PRESET", str(Path(__file__).with_name("small_demo.toml")))
 
 

@@ -288,7 +288,7 @@ def test_the_whole_chain_stops_goes_on_and_judges_noise_honestly(tomogram, tmp_p
     monkeypatch.setattr("vitreous.workflows.annotate.alignment.MOST_JUDGED", 6)
     monkeypatch.setattr("vitreous.workflows.annotate.believe.MOST_JUDGED", 6)
     monkeypatch.setattr("vitreous.workflows.annotate.alignment.ELSEWHERE", 6)
-    monkeypatch.setattr("vitreous.workflows.annotate.alignment.MOST_STRANGERS", 0)
+    monkeypatch.setattr("vitreous.workflows.annotate.alignment.strangers", lambda *_: [])
     request = asked(tomogram, tmp_path / "out", steps=2)
     first = StoppedIn("training the segmentation network")
     with pytest.raises(Interrupted):

@@ -1,41 +1,32 @@
-"""The demonstration, whole and killed."""
+"""The demonstration, whole, and begun again over an earlier one."""
 
 import json
 
-import pytest
-from small_fixtures import wait_for
+import numpy as np
 
-from vitreous.report import DenoiseEvidence
-
-SCORES = {"noisy", "denoised"}
+from vitreous.io import open_volume
 
 
-def test_scores_and_report(run, tmp_path):
+def test_what_is_found_is_compared_with_what_is_there(run, tmp_path):
     code, out, err = run("demo", "-o", tmp_path / "demo", "--json")
     assert code == 0, err
     facts = json.loads(out)
-    assert set(facts["scores"]) == SCORES
-    assert facts["scores"]["denoised"]["delta_psnr"] == pytest.approx(
-        facts["scores"]["denoised"]["psnr"] - facts["scores"]["noisy"]["psnr"]
-    )
-    code, out, _ = run("demo", "-o", tmp_path / "demo")
-    assert code == 0
-    assert [line.split()[0] for line in out.splitlines()] == ["noisy:", "denoised:", "denoised:", "report:"]
-
-
-def test_a_killed_one_is_resumed_with_its_scores(run, spawn, tmp_path):
-    assert run("demo", "-o", tmp_path / "whole")[0] == 0
-    folder = tmp_path / "killed"
-    process = spawn("demo", "-o", folder)
-    wait_for(lambda: any((folder / "checkpoints").glob("step_*")), process)
-    process.kill()
-    process.join()
-    assert not (folder / "report.html").exists()
-    code, out, err = run("resume", folder)
+    made = {
+        name: np.asarray(open_volume(tmp_path / "demo" / f"{name}.mrc").data)
+        for name in ("truth", "tomogram")
+    }
+    noise = {name: np.mean((data - made["truth"]) ** 2) for name, data in made.items()}
+    before = 20 * np.log10(np.ptp(made["truth"])) - 10 * np.log10(noise["tomogram"])
+    assert np.isclose(facts["scores"]["psnr"] - facts["scores"]["delta_psnr"], before, atol=1e-3)
+    found = facts["structures"]
+    assert (found["phantom:rubisco"]["true"], found["phantom:tric"]["true"]) == (8, 0)
+    assert found["phantom:tric"]["recall"] == found["phantom:tric"]["precision"] == 0
+    assert 0 <= found["phantom:rubisco"]["recall"] <= 1
+    code, out, err = run("demo", "-o", tmp_path / "demo")
     assert code == 0, err
-    assert "PSNR" in out
-    scores = [json.loads((tmp_path / n / "run.json").read_text())["scores"] for n in ("whole", "killed")]
-    assert scores[0] == scores[1]
-    evidence = DenoiseEvidence.load(folder)
-    assert set(evidence.scores) == set(evidence.fsc) == SCORES
-    assert evidence.reference is not None
+    said = [line.split(": ")[0] for line in out.splitlines()]
+    assert said == ["denoised", "phantom:rubisco", "phantom:tric", "results", "report"]
+    assert "none is there" in out
+    picture = tmp_path / "demo.png"
+    assert run("report", tmp_path / "demo", "--picture", picture)[0] == 0
+    assert picture.read_bytes()[:4] == b"\x89PNG"

@@ -1,7 +1,8 @@
-"""`vitreous annotate`."""
+"""`vitreous annotate` and `demo`."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -17,8 +18,9 @@ STRUCTURE_HELP = (
 
 
 def register(app: typer.Typer) -> None:
-    """Add this module's command."""
+    """Add this module's commands."""
     app.command("annotate")(annotate_command)
+    app.command("demo")(demo_command)
 
 
 def annotate_command(
@@ -72,6 +74,38 @@ def annotate_command(
         show_annotated(annotate_file(request, progress), as_json=json)
 
 
+def demo_command(
+    output: Annotated[Path, typer.Option("-o", "--output", help="Folder for the demonstration.")] = Path(
+        "runs/demo"
+    ),
+    seed: Seed = 0,
+    device: Device = "auto",
+    quiet: Quiet = False,
+    json: Json = False,
+) -> None:
+    """Simulate a tomogram, annotate it, compare with the truth; offline, minutes."""
+    progress = ConsoleProgress(quiet=quiet)
+    from vitreous.workflows.demo import run_demo
+
+    with progress.active():
+        facts = run_demo(output.absolute(), seed=seed, device=device, progress=progress)
+        show_demo(facts, as_json=json)
+
+
+def show_demo(facts: dict[str, Any], *, as_json: bool) -> None:
+    """Print what was found of what is there, and where everything is."""
+    gained = facts["scores"]
+    lines = [f"denoised: PSNR {gained['psnr']:.2f} dB, {gained['delta_psnr']:.2f} dB above the tomogram's"]
+    lines += [
+        f"{name}: {found['said']}; {found['true']} are there, precision {found['precision']:.2f}, "
+        f"recall {found['recall']:.2f}"
+        if found["true"]
+        else f"{name}: {found['said']}; none is there"
+        for name, found in facts["structures"].items()
+    ]
+    print_result(facts, [*lines, *places(facts)], as_json=as_json)
+
+
 def absolute_structure(text: str) -> str:
     """A structure with the absolute path of its file, if it is one.
 
@@ -86,5 +120,9 @@ def absolute_structure(text: str) -> str:
 def show_annotated(facts: dict[str, Any], *, as_json: bool) -> None:
     """Print what was found, and where everything is."""
     lines = [f"{name}: {found['said']}" for name, found in facts["structures"].items()]
-    lines += [f"results: {facts['output']}", f"report: {facts['report']}"]
-    print_result(facts, lines, as_json=as_json)
+    print_result(facts, [*lines, *places(facts)], as_json=as_json)
+
+
+def places(facts: Mapping[str, Any]) -> list[str]:
+    """Where everything is, in lines."""
+    return [f"results: {facts['output']}", f"report: {facts['report']}"]

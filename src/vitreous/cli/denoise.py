@@ -1,4 +1,4 @@
-"""`vitreous denoise` and `demo`."""
+"""`vitreous denoise`."""
 
 from __future__ import annotations
 
@@ -44,7 +44,6 @@ METHOD_HELP = (
 def register(app: typer.Typer) -> None:
     """Add this module's commands."""
     app.command("denoise")(denoise_command)
-    app.command("demo")(demo_command)
 
 
 def denoise_command(
@@ -159,24 +158,6 @@ def carried_out(
             raise InputError(text, remedy="denoise it alone, with -o FILE")
     planned = plan_files(files, request.output, request)
     return denoise_files(planned, progress, shared=shared, folder=request.output)
-
-
-def demo_command(
-    output: Annotated[Path, typer.Option("-o", "--output", help="Folder for the demonstration.")] = Path(
-        "runs/demo"
-    ),
-    seed: Seed = 0,
-    device: Device = "auto",
-    quiet: Quiet = False,
-    json: Json = False,
-) -> None:
-    """Build a noisy phantom, denoise it, score it against the truth; offline, minutes."""
-    progress = ConsoleProgress(quiet=quiet)
-    from vitreous.workflows.demo import run_demo
-
-    with progress.active():
-        outcome = run_demo(output.absolute(), seed=seed, device=device, progress=progress)
-    show([outcome], as_json=json)
 
 
 def show(outcomes: list[DenoiseOutcome], *, as_json: bool) -> None:

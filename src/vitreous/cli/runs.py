@@ -67,7 +67,7 @@ KINDS = {
     "segment": Runs("segment", "resume_segmentation", show_segmented, "rerender_segmentation"),
     "annotate": Runs("annotate", "resume_annotation", show_annotated, "rerender_annotation"),
 }
-PICTURED = ("denoise", "wedge")  # whose reports have middle slices of their own
+PICTURED = ("denoise", "wedge", "annotate")  # whose middle slices say what came out
 
 
 def register(app: typer.Typer) -> None:
@@ -99,7 +99,7 @@ def report_command(
         text = f"is a run of vitreous {kind.replace('-', ' ')}, which writes its report once"
         raise InputError(text, path=run_dir, remedy="see report.html in it")
     if picture is not None and kind in KINDS and kind not in PICTURED:
-        raise InputError("--picture belongs to a denoised tomogram", remedy="leave it out")
+        raise InputError("--picture belongs to a denoised or annotated tomogram", remedy="leave it out")
     more = (picture,) if kind in PICTURED or kind not in KINDS else ()
     path = runs.function(runs.rerender)(run_dir, *more)
     print_result({"report": str(path)}, [f"report: {path}"], as_json=False)

@@ -6,6 +6,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.parametrizations import spectral_norm
 
+from vitreous.networks.convolution import Conv3d
+
 
 class PatchDiscriminator(nn.Module):
     """Three stride-2 convolutions and a head: one logit for each block of 8³ voxels (PatchGAN).
@@ -23,10 +25,10 @@ class PatchDiscriminator(nn.Module):
     def __init__(self, *, width: int, spectral: bool = False, inputs: int = 1) -> None:
         super().__init__()
         convolutions = [
-            nn.Conv3d(inputs, width, 4, stride=2, padding=1),
-            nn.Conv3d(width, 2 * width, 4, stride=2, padding=1),
-            nn.Conv3d(2 * width, 4 * width, 4, stride=2, padding=1),
-            nn.Conv3d(4 * width, 1, 3, padding=1),
+            Conv3d(inputs, width, 4, stride=2, padding=1),
+            Conv3d(width, 2 * width, 4, stride=2, padding=1),
+            Conv3d(2 * width, 4 * width, 4, stride=2, padding=1),
+            Conv3d(4 * width, 1, 3, padding=1),
         ]
         layers: list[nn.Module] = []
         for index, convolution in enumerate(convolutions):

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
+from vitreous.networks.convolution import Conv3d
+
 SMALLEST_STEP = 8  # three halvings or doublings
 
 
@@ -13,11 +15,11 @@ class NoiseEncoder(nn.Module):
     def __init__(self, codes: int, *, width: int) -> None:
         super().__init__()
         self.layers = nn.Sequential(
-            nn.Conv3d(1, width, 4, stride=2, padding=1),
+            Conv3d(1, width, 4, stride=2, padding=1),
             nn.LeakyReLU(0.2, inplace=True),
-            nn.Conv3d(width, 2 * width, 4, stride=2, padding=1),
+            Conv3d(width, 2 * width, 4, stride=2, padding=1),
             nn.LeakyReLU(0.2, inplace=True),
-            nn.Conv3d(2 * width, 4 * width, 4, stride=2, padding=1),
+            Conv3d(2 * width, 4 * width, 4, stride=2, padding=1),
             nn.LeakyReLU(0.2, inplace=True),
         )
         self.head = nn.Linear(4 * width, codes)

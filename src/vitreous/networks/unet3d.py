@@ -5,6 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from vitreous.networks.convolution import Conv3d
+
 
 class ConvPair(nn.Sequential):
     """Two 3³ convolutions with leaky ReLU; the first may halve the grid."""
@@ -18,7 +20,7 @@ class ConvPair(nn.Sequential):
 
 def _convolution(inputs: int, outputs: int, *, stride: int, norm: bool) -> list[nn.Module]:
     """A 3³ convolution and its leaky ReLU, instance normalization between them if asked for."""
-    convolution = nn.Conv3d(inputs, outputs, 3, stride=stride, padding=1)
+    convolution = Conv3d(inputs, outputs, 3, stride=stride, padding=1)
     normalization = [nn.InstanceNorm3d(outputs, affine=True)] if norm else []
     return [convolution, *normalization, nn.LeakyReLU(0.1, inplace=True)]
 
@@ -59,7 +61,7 @@ class UNet3d(nn.Module):
             self.decoders.append(
                 nn.Sequential(*_convolution(2 * widths[level], widths[level], stride=1, norm=norm))
             )
-        self.head = nn.Conv3d(widths[0], outputs, 1)
+        self.head = Conv3d(widths[0], outputs, 1)
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (batch, inputs, z, y, x) to (batch, outputs, z, y, x)."""

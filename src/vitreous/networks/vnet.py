@@ -7,6 +7,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
+from vitreous.networks.convolution import Conv3d
+
 
 class ResidualStage(nn.Module):
     """Convolutions with PReLU; the stage's input is added before the last activation."""
@@ -14,7 +16,7 @@ class ResidualStage(nn.Module):
     def __init__(self, channels: int, convolutions: int, side: int) -> None:
         super().__init__()
         self.convolutions = nn.ModuleList(
-            nn.Conv3d(channels, channels, side, padding=side // 2) for _ in range(convolutions)
+            Conv3d(channels, channels, side, padding=side // 2) for _ in range(convolutions)
         )
         self.activations = nn.ModuleList(nn.PReLU(channels) for _ in range(convolutions))
 
@@ -57,7 +59,7 @@ class VNet3d(nn.Module):
             ResidualStage(w, n, kernel_side) for w, n in zip(widths, counts, strict=True)
         )
         self.downs = nn.ModuleList(
-            nn.Sequential(nn.Conv3d(w, 2 * w, 2, stride=2), nn.PReLU(2 * w)) for w in widths[:-1]
+            nn.Sequential(Conv3d(w, 2 * w, 2, stride=2), nn.PReLU(2 * w)) for w in widths[:-1]
         )
         self.ups, self.decoders = nn.ModuleList(), nn.ModuleList()
         below = widths[-1]
@@ -65,7 +67,7 @@ class VNet3d(nn.Module):
             self.ups.append(nn.Sequential(nn.ConvTranspose3d(below, w, 2, stride=2), nn.PReLU(w)))
             self.decoders.append(ResidualStage(2 * w, n, kernel_side))
             below = 2 * w
-        self.head = nn.Conv3d(below, 1, 1)
+        self.head = Conv3d(below, 1, 1)
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (batch, 1, z, y, x) to the same shape."""

@@ -9,6 +9,8 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
+from vitreous.networks.convolution import Conv3d
+
 Norm = Literal["group", "batch", "none"]
 
 SCALES = (1, 2, 4, 8)
@@ -27,7 +29,7 @@ class VoxRes(nn.Module):
                 for layer in (
                     normalization(channels, norm),
                     nn.ReLU(inplace=norm != "none"),  # what came in is still needed
-                    nn.Conv3d(channels, channels, 3, padding=1),
+                    Conv3d(channels, channels, 3, padding=1),
                 )
             )
         )
@@ -74,17 +76,17 @@ class VoxResNet(nn.Module):
         super().__init__()
         self.classes, self.stride = classes, SCALES[-1]
         self.first = nn.Sequential(
-            nn.Conv3d(1, width, 3, padding=1),
+            Conv3d(1, width, 3, padding=1),
             normalization(width, norm),
             nn.ReLU(inplace=True),
-            nn.Conv3d(width, width, 3, padding=1),
+            Conv3d(width, width, 3, padding=1),
             normalization(width, norm),
             nn.ReLU(inplace=True),
         )
         wide = [width, *(2 * width for _ in SCALES[1:])]
         self.stages = nn.ModuleList(
             nn.Sequential(
-                nn.Conv3d(below, above, 3, stride=2, padding=1), VoxRes(above, norm), VoxRes(above, norm)
+                Conv3d(below, above, 3, stride=2, padding=1), VoxRes(above, norm), VoxRes(above, norm)
             )
             for below, above in pairwise(wide)
         )
@@ -92,7 +94,7 @@ class VoxResNet(nn.Module):
             nn.ConvTranspose3d(channels, width, scale, stride=scale) if scale > 1 else nn.Identity()
             for channels, scale in zip(wide, SCALES, strict=True)
         )
-        self.heads = nn.ModuleList(nn.Conv3d(width, classes, 1) for _ in SCALES)
+        self.heads = nn.ModuleList(Conv3d(width, classes, 1) for _ in SCALES)
         self.fused_channels = width * len(SCALES)
 
     def forward(self, x: Tensor) -> Tensor:

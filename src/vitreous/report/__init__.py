@@ -3,7 +3,7 @@
 from vitreous.report.display import DisplaySlices, slices_for_display, xz_power_spectrum
 from vitreous.report.evidence import DenoiseEvidence, LossCurve, NoiseCurve
 from vitreous.report.html import TableSection, render_denoise_report, render_tables_report
-from vitreous.report.picture import triptych_png
+from vitreous.report.picture import row_png, triptych_png
 
 __all__ = [
     "DenoiseEvidence",
@@ -13,6 +13,7 @@ __all__ = [
     "TableSection",
     "render_denoise_report",
     "render_tables_report",
+    "row_png",
     "slices_for_display",
     "triptych_png",
     "xz_power_spectrum",

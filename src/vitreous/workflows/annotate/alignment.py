@@ -26,7 +26,6 @@ from vitreous.workflows.simulate.structures import template_of
 SEARCHED_ANGSTROM = 60.0  # of the poses that are averaged
 MOST_JUDGED = 80  # picks of a class, drawn from all: more would only make it slower
 ELSEWHERE = 40
-MOST_STRANGERS = 2
 WIDER = 1.5  # side of a box in diameters of the structure
 DEFOCI = 6
 LOWEST, HIGHEST = 0.02, 0.45  # cycles/voxel
@@ -123,7 +122,7 @@ def decoys_of(work: Work, name: str, rng: np.random.Generator) -> dict[str, Arra
     for other, known in work.templates.items():
         if other != name:
             decoys[other] = known.density
-    for other in strangers(list(work.templates.values()), spacing)[:MOST_STRANGERS]:
+    for other in strangers(list(work.templates.values()), spacing):
         decoys[f"phantom:{other}"] = template_of(ParticleSpec(structure=f"phantom:{other}"), spacing).density
     return decoys
 

@@ -10,13 +10,19 @@ from typing import Any
 
 from vitreous.core import InputError, Interrupted, Progress, SilentProgress
 from vitreous.core.errors import VitreousError
-from vitreous.io import check_writable, faults_in_words, file_sha256, write_text_atomic
+from vitreous.io import (
+    check_writable,
+    faults_in_words,
+    file_sha256,
+    write_bytes_atomic,
+    write_text_atomic,
+)
 from vitreous.training import CheckpointStore
 from vitreous.workflows.annotate.believe import average, judge
 from vitreous.workflows.annotate.estimate import check_memory, minutes_needed
 from vitreous.workflows.annotate.network import segment, simulate, train_network
 from vitreous.workflows.annotate.picks import pick
-from vitreous.workflows.annotate.report import annotation_report, warnings_of
+from vitreous.workflows.annotate.report import annotation_report, middle_png, warnings_of
 from vitreous.workflows.annotate.request import FIRST_BUDGET_SHARE, AnnotateRequest, AnnotateSettings
 from vitreous.workflows.annotate.work import Work
 from vitreous.workflows.denoise import DenoiseSettings
@@ -197,8 +203,8 @@ def outcome(request: AnnotateRequest, run: RunDirectory, facts: Mapping[str, Any
     }
 
 
-def rerender_annotation(run_dir: Path) -> Path:
-    """Write the report of a finished run again, from its files.
+def rerender_annotation(run_dir: Path, picture: Path | None = None) -> Path:
+    """Write the report of a finished run again, from its files, and its middle slices as a PNG.
 
     Raises
     ------
@@ -207,6 +213,8 @@ def rerender_annotation(run_dir: Path) -> Path:
     """
     run, facts = finished_run(run_dir, KIND)
     work = Work(AnnotateRequest.from_json(facts["request"], run.path), SilentProgress(), facts["stages"])
+    if picture is not None:
+        write_bytes_atomic(picture, middle_png(work))
     return write_text_atomic(run.report, annotation_report(work, facts))
 
 

@@ -25,6 +25,7 @@ from vitreous.workflows.annotate.alignment import (
 from vitreous.workflows.annotate.work import Work
 
 LEAST_DEVIATIONS = 3.0  # above what the structure scores at random places
+LEAST_SHARE = 0.4  # of what the best tenth of a structure's picks score: its particles are all alike
 CONFIRM_SEED = 6
 
 Array = NDArray[np.float32]
@@ -47,8 +48,8 @@ def confirmed(work: Work, candidates: Real, searched: Array) -> dict[str, Confir
     """The candidates, positions (n, 3) in Å, that are particles of each structure, the best first.
 
     A candidate goes to the structure that it fits best, in deviations from chance, if these are three at
-    least and no decoy fits better. Of two that are nearer to each other than half of the larger one's
-    diameter the better stays.
+    least and no decoy fits better, and not far fewer than what the structure's best have. Of two that are
+    nearer to each other than half of the larger one's diameter the better stays.
     """
     rng = np.random.default_rng([CONFIRM_SEED, work.request.settings.seed])
     fits = {name: fit(work, name, candidates, searched, rng) for name in work.sizes}
@@ -57,9 +58,21 @@ def confirmed(work: Work, candidates: Real, searched: Array) -> dict[str, Confir
     for name, one in fits.items():
         own = one.select((one.picks.scores >= best) & (one.picks.scores >= LEAST_DEVIATIONS))
         rivals = rival_scores(work, name, own.picks.positions_angstrom, searched, rng)
-        found[name] = own.select(own.picks.scores > rivals)
+        right = own.select(own.picks.scores > rivals)
+        found[name] = right.select(of_one_kind(right.picks.scores))
         work.progress.advance()
     return apart(found, work)
+
+
+def of_one_kind(scores: Real) -> NDArray[np.bool_]:
+    """Which scores (n,) are not far below the best tenth.
+
+    Examples
+    --------
+    >>> of_one_kind(np.array([16.2, 15.5, 14.2, 5.0])).tolist()
+    [True, True, True, False]
+    """
+    return scores >= LEAST_SHARE * np.quantile(scores, 0.9) if len(scores) else np.zeros(0, bool)
 
 
 def fit(work: Work, name: str, candidates: Real, searched: Array, rng: np.random.Generator) -> Confirmed:

@@ -6,9 +6,10 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from vitreous.io import open_volume
-from vitreous.report import TableSection, render_tables_report
+from vitreous.report import TableSection, render_tables_report, row_png
 from vitreous.report.figures import fsc_svg
 from vitreous.report.panels import Panel, coloured, grey, legend_svg, panels_svg
 from vitreous.workflows.annotate.work import Work
@@ -22,6 +23,10 @@ HOW = (
     "three deviations above what the structure scores at random places. A structure is **found** if its "
     "picks align better than random places and better to it than to each decoy; the chance of one wrong "
     '"found" by noise in the whole list is 1 %, as far as the noise estimate is right.'
+)
+PICTURED = (
+    "Tomogram, denoised, labels: each pick in the shape and orientation of its structure; membranes and gold "
+    "where the network saw them."
 )
 
 
@@ -44,7 +49,7 @@ def annotation_report(work: Work, facts: Mapping[str, Any]) -> str:
     sections = [
         TableSection("What was found", words(judged), header, rows),
         TableSection("How it was judged", HOW),
-        TableSection("Slices", "Tomogram, denoised, labels.", figure_svg=slices(work)),
+        TableSection("Slices", PICTURED, figure_svg=slices(work)),
         TableSection("Labels", figure_svg=legend_svg(work.names, "labels")),
     ]
     for name, found in averages.items():
@@ -100,14 +105,32 @@ def resolution(found: Mapping[str, Any], finest_angstrom: float) -> str:
 
 def slices(work: Work) -> str:
     """A few planes of the tomogram, denoised, and its labels."""
-    volumes = [
-        work.subject.volume.data,
-        *(open_volume(work.place(f"{n}.mrc")).data for n in ("denoised", "labels")),
-    ]
-    panels = []
-    for share in SHARES:
-        at = int(share * (volumes[0].shape[0] - 1))
-        for name, volume in zip(("tomogram", "denoised"), volumes, strict=False):
-            panels.append(Panel(f"{name}, z = {at}", grey(np.nan_to_num(np.asarray(volume[at], np.float32)))))
-        panels.append(Panel(f"labels, z = {at}", coloured(np.asarray(volumes[2][at]))))
+    volumes = shown_volumes(work)
+    planes = [int(share * (len(volumes["tomogram"]) - 1)) for share in SHARES]
+    panels = [panel for at in planes for panel in plane(volumes, at)]
     return panels_svg(panels, "slices of tomogram and labels", columns=3)
+
+
+def middle_png(work: Work) -> bytes:
+    """The middle plane of the tomogram, denoised, and its labels, as PNG."""
+    volumes = shown_volumes(work)
+    return row_png([panel.image for panel in plane(volumes, len(volumes["tomogram"]) // 2)])
+
+
+def shown_volumes(work: Work) -> dict[str, NDArray[Any]]:
+    """What the pictures are of, read only where they are."""
+    written = {name: open_volume(work.place(f"{name}.mrc")).data for name in ("denoised", "labels")}
+    return {"tomogram": work.subject.volume.data, **written}
+
+
+def plane(volumes: Mapping[str, NDArray[Any]], at: int) -> list[Panel]:
+    """One plane of each."""
+    return [
+        Panel(
+            f"{name}, z = {at}",
+            coloured(np.asarray(volume[at]))
+            if name == "labels"
+            else grey(np.nan_to_num(np.asarray(volume[at], np.float32))),
+        )
+        for name, volume in volumes.items()
+    ]

@@ -22,7 +22,7 @@ from vitreous.workflows.simulate.structures import template_of
 
 BESIDE = ("membrane", "gold")  # classes that every tomogram may have
 MEMBRANES = ("membrane", "vesicle")  # of the simulator, one class here
-OTHERS = ("26s", "groel", "p97", "cand1", "get3", "hsp70", "tric", "ribosome", "clpb", "apoferritin")
+OTHERS = ("26s", "apoferritin", "groel", "p97", "cand1", "get3", "hsp70", "tric", "ribosome", "clpb")
 MOST_OTHERS = 5
 ALIKE_MASS, ALIKE_SIZE = 1.3, 1.12  # ratios up to which a structure is no stranger to another
 OCCUPANCIES = (0.05, 0.12, 0.2, 0.3)
