@@ -70,19 +70,20 @@ def code_divergence(codes: Tensor, queue: Tensor, shrinkage: float = SHRINKAGE) 
     >>> abs(float(code_divergence(unit, torch.zeros(0, 1)))) < 1e-6
     True
     """
-    weight = (len(codes) + len(queue)) / len(codes)
-    current = codes.float()
-    current = weight * current - (weight - 1) * current.detach()
-    everything = torch.cat([current, queue.float().detach()])
-    mean = everything.mean(0)
-    centred = everything - mean
-    covariance = centred.T @ centred / max(len(everything) - 1, 1)
-    identity = torch.eye(codes.shape[1], device=codes.device)
-    covariance = (1 - shrinkage) * covariance + shrinkage * identity
-    factor = torch.linalg.cholesky(covariance)
-    inverse = torch.cholesky_inverse(factor)
-    logarithm = 2 * factor.diagonal().log().sum()
-    divergence: Tensor = 0.5 * (inverse.trace() + mean @ inverse @ mean - codes.shape[1] + logarithm)
+    with torch.autocast(codes.device.type, enabled=False):  # a covariance in bfloat16 has no root
+        weight = (len(codes) + len(queue)) / len(codes)
+        current = codes.float()
+        current = weight * current - (weight - 1) * current.detach()
+        everything = torch.cat([current, queue.float().detach()])
+        mean = everything.mean(0)
+        centred = everything - mean
+        covariance = centred.T @ centred / max(len(everything) - 1, 1)
+        identity = torch.eye(codes.shape[1], device=codes.device)
+        covariance = (1 - shrinkage) * covariance + shrinkage * identity
+        factor = torch.linalg.cholesky(covariance)
+        inverse = torch.cholesky_inverse(factor)
+        logarithm = 2 * factor.diagonal().log().sum()
+        divergence: Tensor = 0.5 * (inverse.trace() + mean @ inverse @ mean - codes.shape[1] + logarithm)
     return divergence
 
 
