@@ -84,7 +84,7 @@ def test_divergence_is_defined_for_batches_smaller_than_the_code(batch):
 
 def test_divergence_of_codes_that_nearly_agree_is_the_same_in_mixed_precision():
     """In bfloat16 the covariance of such codes is not positive definite; within 1e-6."""
-    codes = volumes(0, (2, 8)) + torch.linspace(-30, 30, 64)[:, None] * torch.ones(8)
+    codes = volumes(0, (64, 8)) + torch.linspace(-30, 30, 64)[:, None] * torch.ones(8)
     exact = code_divergence(codes[:2], codes[2:])
     with torch.autocast("cpu", torch.bfloat16):
         mixed = code_divergence(codes[:2], codes[2:])
