@@ -47,6 +47,15 @@ from vitreous.workflows.annotate.alignment import QUICK
 
 SIMULATED = {"patch_side": 16, "width": 4, "batch": 1, "steps": 6, "boxes": 1, "box_side": 24}
 TINY = {"patch_side": 16, "width": 4, "batch": 1, "levels": 1, "steps": 6}
+TINY_DUAL = TINY | {
+    "width": 2,
+    "judge_width": 2,
+    "box_side": 32,
+    "boxes": 1,
+    "student_ratio": 1,
+    "student_width": 4,
+    "student_side": 16,
+}
 SMALL = {
     "noise-model": (
         NoiseModel,
@@ -59,7 +68,7 @@ SMALL = {
     "nmsg": (Nmsg, partial(NmsgConfig, noise_side=12, noise_batch=1, draws=2, **TINY)),
     "dncnn": (DnCnn, partial(DnCnnConfig, depth=3, **SIMULATED)),
     "ffdnet": (FfdNet, partial(FfdNetConfig, depth=3, **SIMULATED)),
-    "dual": (Dual, partial(DualConfig, judge_width=2, box_side=32, boxes=1, **{**TINY, "width": 2})),
+    "dual": (Dual, partial(DualConfig, **TINY_DUAL)),
     "vnet": (VNet, partial(VNetConfig, levels=1, **SIMULATED)),
 }
 

@@ -109,16 +109,17 @@ def test_a_training_leaves_model_report_and_record(data, model):
     assert not (model / "checkpoints").exists()
 
 
-@pytest.mark.parametrize("stop", [3])
+@pytest.mark.parametrize("stop", [3, 7])  # in the game, and while it teaches
 def test_a_stopped_training_ends_with_the_same_bytes(data, model, stop):
-    asked = request(data, output=data / "stopped")
+    folder = data / f"stopped_{stop}"
     with pytest.raises(Interrupted):
-        train_dual(asked, Stopping(stop))
-    resume_dual(data / "stopped", SilentProgress())
-    first, second = ((f / "model.safetensors").read_bytes() for f in (model, data / "stopped"))
+        train_dual(request(data, output=folder), Stopping(stop))
+    assert (folder / "checkpoints" / "finish").exists() == (stop > 4)
+    resume_dual(folder, SilentProgress())
+    first, second = ((f / "model.safetensors").read_bytes() for f in (model, folder))
     assert first == second
     with pytest.raises(InputError, match="already done"):
-        resume_dual(data / "stopped", SilentProgress())
+        resume_dual(folder, SilentProgress())
 
 
 def test_a_time_budget_becomes_steps_and_keeps_the_given_clean_domain(data, monkeypatch):
@@ -128,7 +129,7 @@ def test_a_time_budget_becomes_steps_and_keeps_the_given_clean_domain(data, monk
     settings = replace(request(data).settings, time_budget_seconds=7.5)
     wanted = request(data, settings=settings)
     assert "--time-budget 7.5s" in wanted.command()
-    assert train_dual(wanted, SilentProgress())["steps"] == 7
+    assert train_dual(wanted, SilentProgress())["steps"] == 3  # of the game: the rest is the student's
 
 
 def test_what_changed_meanwhile_is_not_gone_on_with(data):

@@ -18,7 +18,7 @@ from vitreous.inference import Tile, bin_volume
 from vitreous.inference.predict import Predictor
 from vitreous.methods.gain import GainMap
 from vitreous.methods.stabilizer import Stabilizer
-from vitreous.training import Trainable, TrainingSettings, TrainingVolume
+from vitreous.training import CheckpointStore, Trainable, TrainingRecord, TrainingSettings, TrainingVolume
 
 
 class LearnedConfig(BaseModel):
@@ -207,7 +207,10 @@ class BlendedMethod(LearnedMethod, Protocol):
     """A learned method whose result depends on the whole block, and has units of its own.
 
     Its blocks overlap by half and are blended (`inference.blend_tiles`), as its patches are no larger.
+    `main_share` is the share of its training's time that goes before `finish`.
     """
+
+    main_share: float
 
     def finish(
         self,
@@ -216,8 +219,9 @@ class BlendedMethod(LearnedMethod, Protocol):
         device: torch.device,
         seed: int,
         progress: Progress,
-    ) -> None:
-        """Find out about a trained network what prediction needs, and keep it in the network."""
+        store: CheckpointStore | None = None,
+    ) -> TrainingRecord:
+        """Train, after the rest, what predicts; with checkpoints of its own."""
 
     def calibrated(
         self, prediction: NDArray[np.float32], volume: TrainingVolume, strength: float

@@ -9,6 +9,7 @@ import torch
 from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
 
 from vitreous.methods.method import LearnedConfig
+from vitreous.methods.warm_start import WIDTH, WarmConfig
 from vitreous.training import TrainingSettings
 
 
@@ -40,6 +41,12 @@ class DualConfig(LearnedConfig):
     bounded_divergence
         log(1 + KL) instead of the KL of dual eq. 9: the same minimum, but codes that have drifted together
         do not outweigh everything else. In a trial of 600 steps the KL rose to 2500.
+    student_ratio
+        Steps that the student is trained for after the game, for each step of it: the U-Net that denoises in
+        the end, and learns it from tomograms which the trained networks simulate. 0: none, as published, and
+        the game's own denoiser does.
+    student_width, student_side
+        Channels of the student, and its patches in voxels.
     queue
         Noise codes that mean and covariance are estimated from, with those of the batch.
     gradient_clip
@@ -52,7 +59,7 @@ class DualConfig(LearnedConfig):
         Of what the networks see; fixed by the training.
     """
 
-    steps: PositiveInt | None = 600
+    steps: PositiveInt | None = 240
     learning_rate: PositiveFloat = 1e-3
     batch: PositiveInt = 2
     patch_side: PositiveInt = Field(32, multiple_of=8)
@@ -69,6 +76,9 @@ class DualConfig(LearnedConfig):
     divergence: NonNegativeFloat = 0.1
     feature_matching: NonNegativeFloat = 0.0
     bounded_divergence: bool = True
+    student_ratio: NonNegativeFloat = 2.5
+    student_width: PositiveInt = WIDTH
+    student_side: PositiveInt = Field(48, multiple_of=4, ge=16)
     queue: PositiveInt = 256
     gradient_clip: PositiveFloat = 1.0
     weight_decay: NonNegativeFloat = 1e-6
@@ -95,8 +105,15 @@ class DualConfig(LearnedConfig):
             noise_prior=False,
             through_denoiser=True,
             bounded_divergence=False,
+            student_ratio=0,
             gradient_clip=1e9,  # none: that of the divergence alone would leave the others nothing
         )
+
+    @property
+    def student(self) -> WarmConfig:
+        """Settings of the student and its training."""
+        steps = max(1, round(self.student_ratio * (self.steps or 1)))
+        return WarmConfig(steps=steps, width=self.student_width, patch_side=self.student_side)
 
     def training_settings(self, seed: int, device: torch.device, precision: str) -> TrainingSettings:
         """What the training loop needs of this configuration."""

@@ -14,18 +14,19 @@ from vitreous.core import InputError, Progress, measure_voxels
 from vitreous.fourier import interpolate_spectrum
 from vitreous.inference import Tile
 from vitreous.inference.predict import Predictor
-from vitreous.methods.dual.calibration import told_by_simulation, weighted
 from vitreous.methods.dual.config import DualConfig
 from vitreous.methods.dual.networks import DualNetworks
 from vitreous.methods.dual.objective import DualObjective
 from vitreous.methods.dual.strength import with_strength
-from vitreous.methods.method import PreparedVolume, placed, predict_block
+from vitreous.methods.dual.student import StudentObjective
+from vitreous.methods.method import PreparedVolume, placed, predict_mirrored
 from vitreous.methods.noise_model.spectrum import estimate_noise_spectrum
 from vitreous.methods.supervised.pairs import check_spacing, specimen
 from vitreous.networks.unet3d import unet_bytes_per_voxel
-from vitreous.training import TrainingVolume
+from vitreous.training import CheckpointStore, TrainingRecord, TrainingVolume, tell_time, train
 
 SAME_SPACING = 0.03  # relative
+STUDENT_STEP = 0.5  # of a step of the game, in time
 LEAST_CORRELATION = 0.02  # of a denoised volume with its tomogram
 MOST_NOISE, LEAST_NOISE = 0.995, 0.05  # share of the variance: beyond it the estimate is chance
 
@@ -54,11 +55,16 @@ class Dual:
     ) -> None:
         self.config: DualConfig = config or DualConfig()
         self.precision, self.clean = precision, tuple(clean)
-        self.tile: int | None = self.config.patch_side  # as large as those of the training
+        # As large as the patches of what predicts.
+        taught = self.config.student_ratio > 0
+        self.tile: int | None = self.config.student_side if taught else self.config.patch_side
+        self.main_share = 1 / (1 + STUDENT_STEP * self.config.student_ratio)
 
     @property
     def bytes_per_voxel(self) -> float:
         """Working memory of prediction for each voxel of a tile."""
+        if self.config.student_ratio:
+            return unet_bytes_per_voxel(self.config.student_width)
         return unet_bytes_per_voxel(self.config.width) * (2 if self.config.norm else 1)
 
     def prepare(self, volume: TrainingVolume) -> PreparedVolume:
@@ -111,14 +117,19 @@ class Dual:
     def predictor(
         self, network: nn.Module, volume: PreparedVolume, device: torch.device, seed: int
     ) -> Predictor:
-        """The denoiser, one block at a time; its result is in the clean domain's standardized units."""
+        """The denoiser, one block at a time; its result is in the clean domain's standardized units.
+
+        Blocks overlap by half, so that every voxel lies in eight; of these the student sees one mirror image
+        each.
+        """
         if not isinstance(network, DualNetworks):
             raise TypeError("the network is none of DUAL")
         networks = placed(network, device).eval()
 
         def predict(block: Tensor, tile: Tile) -> Tensor:
-            denoised = predict_block(networks, block, device, self.precision)
-            return weighted(denoised, block.to(device), network.trust)
+            step = self.config.student_side // 2
+            index = 0 if networks.student is None else mirror_of(tile.start, step)
+            return predict_mirrored(networks, block, index, device, self.precision)
 
         return predict
 
@@ -129,13 +140,20 @@ class Dual:
         device: torch.device,
         seed: int,
         progress: Progress,
-    ) -> None:
-        """Find out at which frequencies the denoiser is to be trusted; the network keeps it."""
+        store: CheckpointStore | None = None,
+    ) -> TrainingRecord:
+        """Train the student on tomograms that the networks simulate of the clean domain."""
         if not isinstance(network, DualNetworks):
             raise TypeError("the network is none of DUAL")
+        if network.student is None:
+            return TrainingRecord((), 0.0, 0)
         placed(network, device).eval()
         clean = self.clean or simulated_domain(self.config, volumes)
-        network.trust.copy_(told_by_simulation(network, clean, device, seed, progress))
+        objective = StudentObjective(network, clean, self.config, device)
+        settings = self.config.student.training_settings(seed, device, self.precision)
+        progress.note("training the denoiser on simulated tomograms")
+        tell_time(objective, settings, progress)
+        return train(objective, settings, progress, store)
 
     def calibrated(
         self, prediction: NDArray[np.float32], volume: TrainingVolume, strength: float
@@ -145,6 +163,17 @@ class Dual:
         text = f"the denoised volume hardly correlates with {volume.name} ({correlation:.2f}): was the "
         text += "model trained on tomograms of the other contrast, or for too short a time?"
         return result, text if correlation < LEAST_CORRELATION else ""
+
+
+def mirror_of(start: Sequence[int], step: int) -> int:
+    """Number of the mirror image that is shown of a block: neighbours along any axis have others.
+
+    Examples
+    --------
+    >>> mirror_of((0, 0, 0), 24), mirror_of((24, 0, 72), 24)
+    (0, 5)
+    """
+    return sum((-(-first // step) & 1) << axis for axis, first in enumerate(start))
 
 
 def set_prior(network: DualNetworks, volumes: Sequence[PreparedVolume]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import torch
@@ -9,6 +10,7 @@ from torch import Tensor, nn
 
 from vitreous.fourier import frequency_radius, interpolate_spectrum
 from vitreous.methods.dual.config import DualConfig
+from vitreous.methods.warm_start import shipped_weights
 from vitreous.networks import DomainDiscriminator, NoiseDecoder, NoiseEncoder, UNet3d, initialize_orthogonally
 
 SMALL_CHANGE = 0.1  # of a density by Gs before it has learned anything
@@ -18,7 +20,7 @@ EVEN = 1e-6  # variance of a mask below which it is not divided by its deviation
 
 
 class DualNetworks(nn.Module):
-    """Denoiser Dn, structural generator Gs, noise encoder E and decoder Gn, and two discriminators.
+    """Denoiser Dn, structural generator Gs, noise encoder E and decoder Gn, two discriminators; a student.
 
     Parameters
     ----------
@@ -31,15 +33,14 @@ class DualNetworks(nn.Module):
         (side, side, side) in FFT order: the noise prior, in units of the standardized variance.
     signal_level
         Deviation of the signal in a standardized tomogram.
-    trust
-        (shells, 2): how much of the denoiser's result and of the tomogram itself goes into the prediction,
-        in each frequency shell of a block; see `calibration`.
+    student
+        The denoiser that learns from simulated tomograms after the game, and then predicts; None if there is
+        none, and Dn does. See `StudentObjective`.
     codes, filled
         Queue of noise codes, the newest last, and how many of its rows are in use.
     """
 
     noise_power: Tensor
-    trust: Tensor
     signal_level: Tensor
     codes: Tensor
     filled: Tensor
@@ -58,18 +59,17 @@ class DualNetworks(nn.Module):
         if self.prior:
             with torch.no_grad():
                 self.structural.head.weight.mul_(SMALL_CHANGE)
+        self.student = student_of(config)
         self.stride = self.denoiser.stride
         self.receptive_radius = 0  # blocks overlap by half and are blended, whatever the network sees
         self.register_buffer("noise_power", torch.ones((config.patch_side,) * 3))
         self.register_buffer("signal_level", torch.ones(()))
-        shells = int(shells_of(config.patch_side).max()) + 1
-        self.register_buffer("trust", torch.tensor([1.0, 0.0]).expand(shells, 2).clone())
         self.register_buffer("codes", torch.zeros(config.queue, config.codes))
         self.register_buffer("filled", torch.zeros((), dtype=torch.int64))
 
     def forward(self, x: Tensor) -> Tensor:
         """Denoised blocks: map standardized (batch, 1, z, y, x) to the same shape."""
-        out: Tensor = self.denoiser(x)
+        out: Tensor = self.denoiser(x) if self.student is None else self.student(x)
         return out
 
     def mask_of(self, codes: Tensor, generator: torch.Generator | None = None) -> Tensor:
@@ -83,11 +83,15 @@ class DualNetworks(nn.Module):
             centred = masks - masks.mean(dim=(1, 2, 3, 4), keepdim=True)
             variance = centred.square().mean(dim=(1, 2, 3, 4), keepdim=True)
             masks = centred / (variance + EVEN).sqrt()
-        if generator is None:
-            return masks
-        flat = masks.flatten(1)
-        order = torch.stack([torch.randperm(flat.shape[1], generator=generator) for _ in flat])
-        return flat.gather(1, order.to(flat.device)).reshape(masks.shape)
+        return masks if generator is None else permuted(masks, generator)
+
+    def noise_masks(self, count: int, shape: Sequence[int], generator: torch.Generator) -> Tensor:
+        """Permuted masks (count, 1, z, y, x) of any shape, of as many random codes as fill one."""
+        voxels = math.prod(shape)
+        pieces = -(-voxels // self.noise_power.numel())
+        codes = torch.randn((count * pieces, self.codes.shape[1]), generator=generator)
+        masks = self.mask_of(codes.to(self.codes.device)).reshape(count, 1, -1)
+        return permuted(masks, generator)[..., :voxels].reshape(count, 1, *shape)
 
     def shaped(self, masks: Tensor) -> Tensor:
         """Masks (batch, 1, z, y, x) with the spectrum of the prior; as they are without one."""
@@ -156,6 +160,18 @@ class DualNetworks(nn.Module):
         self.filled.add_(len(codes)).clamp_(max=len(self.codes))
 
 
-def shells_of(side: int) -> Tensor:
-    """Number of the shell of each frequency on the `rfftn` grid of a cube, in periods per side; int64."""
-    return (frequency_radius((side,) * 3, half=True) * side).round().long()
+def permuted(masks: Tensor, generator: torch.Generator) -> Tensor:
+    """P of dual eq. 1: the voxels of each mask (batch, ...) in a random order."""
+    flat = masks.flatten(1)
+    order = torch.stack([torch.randperm(flat.shape[1], generator=generator) for _ in flat])
+    return flat.gather(1, order.to(flat.device)).reshape(masks.shape)
+
+
+def student_of(config: DualConfig) -> UNet3d | None:
+    """The student before the game has taught it anything; it begins with the shipped weights if they fit."""
+    if not config.student_ratio:
+        return None
+    network = UNet3d(width=config.student.width, levels=config.student.levels)
+    if config.student.is_warm:
+        network.load_state_dict(shipped_weights())
+    return network

@@ -116,7 +116,9 @@ def fit(
             tell_time(objective, training, progress)
         record = train(objective, training, progress, store)
         if isinstance(method, BlendedMethod):
-            method.finish(model.network, volumes, compute.device, settings.seed, progress)
+            own = None if store is None else CheckpointStore(store.folder / "finish")
+            last = method.finish(model.network, volumes, compute.device, settings.seed, progress, own)
+            record = replace(record, seconds=record.seconds + last.seconds)
         return replace(model, record=record)
     except (MemoryError, RuntimeError) as error:
         if not is_out_of_memory(error):
@@ -137,7 +139,8 @@ def within_budget(
     method, compute = model.method, model.compute
     objective = method.objective(model.network, volumes, compute.device)
     training = method.config.training_settings(settings.seed, compute.device, compute.precision)
-    steps = steps_within(settings.time_budget_seconds or 0, objective, training, store)
+    share = method.main_share if isinstance(method, BlendedMethod) else 1.0
+    steps = steps_within(share * (settings.time_budget_seconds or 0), objective, training, store)
     progress.note(f"{steps} steps fit into the time budget")
     timed: Any = copy(method)  # with whatever a method has beside its configuration
     timed.config = method.config.model_copy(update={"steps": steps})

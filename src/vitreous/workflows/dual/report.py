@@ -64,8 +64,8 @@ def panels(model: TrainedModel, noisy: TrainingVolume, clean: TrainingVolume) ->
     """A tomogram and what it becomes, a density and what it becomes."""
     assert isinstance(model.network, DualNetworks)
     tomogram, density = middle(noisy), middle(clean)
-    side = int(model.network.noise_power.shape[0])
-    denoised = blended_prediction(model, PreparedVolume(tomogram), side, 0, SilentProgress())
+    tile = model.method.tile or int(model.network.noise_power.shape[0])
+    denoised = blended_prediction(model, PreparedVolume(tomogram), tile, 0, SilentProgress())
     simulated = simulated_tomogram(
         model.network, density.data, density.normalization, 0, SilentProgress(), model.compute.device
     )

@@ -241,7 +241,7 @@ def convert_dual(
     else:
         source, _ = standardized(Source(volume), needs_target=False)
         prepared = model.method.prepare(replace(source, name=str(file)))
-        tile = model.method.config.patch_side
+        tile = model.method.tile or model.method.config.patch_side
         blended = blended_prediction(model.trained, prepared, tile, seed, progress)
         data = model.grey_values_of("clean").invert(blended)
     label = f"vitreous {vitreous.__version__}: converted to {to}, dual"
