@@ -18,6 +18,7 @@ from vitreous.inference import choose_device
 from vitreous.methods.blindspot import BlindSpot, BlindSpotConfig
 from vitreous.methods.blindspot.network import LossWeights
 from vitreous.networks import UNet3d
+from vitreous.networks.convolution import Conv3d
 from vitreous.networks.phase_lattice import (
     DilatedBlindSpot,
     DilatedChannelAttention,
@@ -96,7 +97,7 @@ class DilatedBlock(nn.Module):
 
     def __init__(self, channels: int, *, modulus: int) -> None:
         super().__init__()
-        self.first = nn.Conv3d(channels, channels, 3, padding=modulus, dilation=modulus)
+        self.first = Conv3d(channels, channels, 3, padding=modulus, dilation=modulus)
         self.second = nn.Conv3d(channels, channels, 1)
 
     def forward(self, x: Tensor) -> Tensor:

@@ -17,6 +17,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from vitreous.networks.convolution import Conv3d
+
 MODULUS = 3
 
 
@@ -189,7 +191,7 @@ class DilatedChannelAttention(nn.Module):
         self.modulus = modulus
         self.norm = VoxelNorm(channels)
         self.expand = nn.Conv3d(channels, 2 * channels, 1)
-        self.depthwise = nn.Conv3d(
+        self.depthwise = Conv3d(
             2 * channels, 2 * channels, 3, padding=modulus, dilation=modulus, groups=2 * channels
         )
         self.attention = nn.Conv3d(channels, channels, 1)
