@@ -43,7 +43,7 @@ def test_further_columns_are_skipped(tmp_path):
     ("change", "problem"),
     [
         (lambda text: text.replace("r_zy", "rzy"), "the column r_zy is missing"),
-        (lambda text: "", "the column name is missing"),
+        (lambda text: "", "the column z_angstrom is missing"),
         (lambda text: text[:-8], "line 2 is damaged"),
         (lambda text: text.replace("2.5", "nan"), "line 2 is damaged"),
         (lambda text: text.replace("2.5", "east"), "line 2 is damaged"),
@@ -55,6 +55,15 @@ def test_damage_is_named(tmp_path, change, problem):
     file.write_text(change(file.read_text()))
     with pytest.raises(InputError, match=problem):
         read_pose_table(file)
+
+
+def test_positions_are_enough(tmp_path):
+    file = tmp_path / "positions.csv"
+    file.write_text("x_angstrom,y_angstrom,z_angstrom\n1,2,3\n4,5,6.5\n", encoding="utf-8")
+    poses = read_pose_table(file)
+    assert poses.positions_angstrom.tolist() == [[3, 2, 1], [6.5, 5, 4]]
+    assert (poses.names, poses.instances.tolist()) == (("particle", "particle"), [1, 2])
+    assert np.array_equal(poses.rotations, np.tile(np.eye(3), (2, 1, 1)))
 
 
 def test_missing_and_binary(tmp_path):

@@ -3,8 +3,16 @@
 import numpy as np
 import pytest
 import torch
+from scipy.ndimage import gaussian_filter
 
-from vitreous.core import InputError, Interrupted, Normalization, SilentProgress, TrainingDiverged
+from vitreous.core import (
+    InputError,
+    Interrupted,
+    Normalization,
+    SilentProgress,
+    TrainingDiverged,
+    measure_voxels,
+)
 from vitreous.methods import Dual, DualConfig, PreparedVolume
 from vitreous.methods.dual.networks import DualNetworks
 from vitreous.methods.dual.objective import DualObjective, spectral_distance
@@ -266,3 +274,16 @@ def test_an_unknown_or_other_spacing_is_refused():
 def test_training_settings_reach_the_loop():
     assert isinstance(settings(), TrainingSettings)
     assert settings().weight_decay == 1e-6
+
+
+@pytest.mark.parametrize(("sign", "seen"), [(-1, "dark"), (1, "bright"), (0, "dark")])
+def test_the_contrast_of_the_built_in_clean_domain_is_that_of_the_tomogram(sign, seen):
+    data = white(3, (48, 64, 64))
+    data[::12, 4::14, 4::14] += sign * 40
+    data[20:24, 20:24, 20:24] -= 200  # a bead, which tells nothing
+    data = gaussian_filter(data, 2.0) * 10 + white(4, data.shape)
+    volume = TrainingVolume(data, measure_voxels(data).normalization, voxel_spacing_angstrom=10.0)
+    prepared = Dual(DualConfig(**TINY)).prepare(volume)
+    assert Dual(DualConfig(**TINY)).adapted([prepared]).config.protein == seen
+    said = DualConfig(**TINY, protein="bright")
+    assert Dual(said).adapted([prepared]).config.protein == "bright"

@@ -16,6 +16,8 @@ from vitreous.io.mrc import unreadable
 _POSITION = ("z_angstrom", "y_angstrom", "x_angstrom")
 _ROTATION = tuple(f"r_{row}{column}" for row in "zyx" for column in "zyx")
 POSE_COLUMNS = ("name", "instance", *_POSITION, *_ROTATION)
+_UNNAMED = "particle"
+_UNTURNED = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0)
 
 
 def write_pose_table(path: str | Path, poses: Poses, *, overwrite: bool = False) -> Path:
@@ -51,7 +53,10 @@ def write_pose_table(path: str | Path, poses: Poses, *, overwrite: bool = False)
 
 
 def read_pose_table(path: str | Path) -> Poses:
-    """Poses of a table written by `write_pose_table`; further columns are skipped.
+    """Poses of a table like those of `write_pose_table`; further columns are skipped.
+
+    Only the position is needed: without a name particles are called "particle", without `instance` they
+    are counted from 1, and without any column of the rotation they lie unturned.
 
     Raises
     ------
@@ -74,21 +79,28 @@ def read_pose_table(path: str | Path) -> Poses:
     except UnicodeDecodeError as fault:
         raise InputError("is not a text file", path=file, remedy="give a table of poses") from fault
     rows = csv.DictReader(io.StringIO(text), delimiter=_delimiter(file))
-    missing = [column for column in POSE_COLUMNS if column not in (rows.fieldnames or ())]
+    there = set(rows.fieldnames or ())
+    turned = bool(there & set(_ROTATION))
+    missing = [column for column in (*_POSITION, *(_ROTATION if turned else ())) if column not in there]
     if missing:
-        raise InputError(f"the column {missing[0]} is missing", path=file, remedy="give a table of poses")
-    names, instances, numbers = [], [], []
+        text = f"the column {missing[0]} is missing"
+        raise InputError(text, path=file, remedy=f"give a table with {', '.join(_POSITION)}")
+    names: list[str] = []
+    instances: list[int] = []
+    numbers: list[list[float]] = []
     for row in rows:
         try:
-            values = [float(row[column]) for column in (*_POSITION, *_ROTATION)]
+            position = [float(row[column]) for column in _POSITION]
+            rotation = [float(row[column]) for column in _ROTATION] if turned else _UNTURNED
+            values = [*position, *rotation]
             if not np.isfinite(values).all():
                 raise ValueError("not finite")
-            instances.append(int(row["instance"]))
+            instances.append(int(row["instance"]) if "instance" in there else len(instances) + 1)
         except (TypeError, ValueError) as fault:
             raise InputError(
                 f"line {rows.line_num} is damaged", path=file, remedy="write the table again"
             ) from fault
-        names.append(row["name"])
+        names.append(row["name"] if "name" in there else _UNNAMED)
         numbers.append(values)
     array = np.array(numbers).reshape(-1, 12)
     try:

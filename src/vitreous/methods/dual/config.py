@@ -54,7 +54,8 @@ class DualConfig(LearnedConfig):
     boxes, box_side
         Of the built-in clean domain: simulated grand models.
     protein
-        Whether it is dark or bright in the tomograms, for the built-in clean domain.
+        Whether it is dark or bright in the tomograms, for the built-in clean domain; "seen": as the first
+        tomogram looks, dark where that does not tell.
     voxel_spacing_angstrom
         Of what the networks see; fixed by the training.
     """
@@ -84,7 +85,7 @@ class DualConfig(LearnedConfig):
     weight_decay: NonNegativeFloat = 1e-6
     boxes: PositiveInt = 3
     box_side: PositiveInt = 96
-    protein: Literal["dark", "bright"] = "dark"
+    protein: Literal["dark", "bright", "seen"] = "seen"
     voxel_spacing_angstrom: PositiveFloat | None = None
 
     @classmethod

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import ClassVar
+from dataclasses import replace
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from vitreous.core import InputError, Progress, measure_voxels
+from vitreous.core import InputError, Progress, measure_voxels, read_block
 from vitreous.fourier import interpolate_spectrum
 from vitreous.inference import Tile
 from vitreous.inference.predict import Predictor
@@ -22,10 +23,12 @@ from vitreous.methods.dual.student import StudentObjective
 from vitreous.methods.method import PreparedVolume, placed, predict_mirrored
 from vitreous.methods.noise_model.spectrum import estimate_noise_spectrum
 from vitreous.methods.supervised.pairs import check_spacing, specimen
+from vitreous.metrics import find_outliers, measure_polarity
 from vitreous.networks.unet3d import unet_bytes_per_voxel
 from vitreous.training import CheckpointStore, TrainingRecord, TrainingVolume, tell_time, train
 
 SAME_SPACING = 0.03  # relative
+LOOKED_AT = 192  # voxels along an edge of the middle in which the contrast is judged
 STUDENT_STEP = 0.5  # of a step of the game, in time
 LEAST_CORRELATION = 0.02  # of a denoised volume with its tomogram
 MOST_NOISE, LEAST_NOISE = 0.995, 0.05  # share of the variance: beyond it the estimate is chance
@@ -87,16 +90,18 @@ class Dual:
         share = min(spectrum.noise_share, 1.0)
         summary = {"noise share of variance": f"{share:.0%}"}
         if wanted is None:
-            summary["clean domain"] = "simulated grand models" if not self.clean else "as given"
+            summary["clean domain"] = "as given" if self.clean else "simulated grand models"
         return PreparedVolume(volume, spectrum.power, share, summary=summary, tilt_axis=spectrum.tilt_axis)
 
     def adapted(self, volumes: Sequence[PreparedVolume]) -> Dual:
-        """The voxel spacing that the networks see is fixed."""
-        if self.config.voxel_spacing_angstrom is not None:
-            return self
-        spacing = volumes[0].volume.voxel_spacing_angstrom
-        config = self.config.model_copy(update={"voxel_spacing_angstrom": spacing})
-        return Dual(config, precision=self.precision, clean=self.clean)
+        """The voxel spacing and the contrast that the networks see are fixed."""
+        found: dict[str, Any] = {}
+        if self.config.voxel_spacing_angstrom is None:
+            found["voxel_spacing_angstrom"] = volumes[0].volume.voxel_spacing_angstrom
+        if self.config.protein == "seen":
+            found["protein"] = protein_in(volumes[0].volume)
+        config = self.config.model_copy(update=found)
+        return Dual(config, precision=self.precision, clean=self.clean) if found else self
 
     def build_network(self, seed: int) -> DualNetworks:
         """The six networks."""
@@ -163,6 +168,16 @@ class Dual:
         text = f"the denoised volume hardly correlates with {volume.name} ({correlation:.2f}): was the "
         text += "model trained on tomograms of the other contrast, or for too short a time?"
         return result, text if correlation < LEAST_CORRELATION else ""
+
+
+def protein_in(volume: TrainingVolume) -> str:
+    """Whether protein looks dark or bright in the middle of a volume; dark where that does not tell."""
+    starts = [max(0, (n - LOOKED_AT) // 2) for n in volume.data.shape]
+    block = read_block(volume.data, starts, [min(n, LOOKED_AT) for n in volume.data.shape])
+    constants, spacing = volume.normalization, volume.voxel_spacing_angstrom or 0.0
+    whole = replace(constants, low=-np.inf, high=np.inf).apply(block)  # gold is found by what is clipped
+    seen = measure_polarity(constants.apply(block), spacing, find_outliers(whole, spacing).mask)
+    return "bright" if seen.protein == "bright" else "dark"
 
 
 def mirror_of(start: Sequence[int], step: int) -> int:
