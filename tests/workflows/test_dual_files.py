@@ -326,4 +326,5 @@ def test_the_configuration_of_the_paper_is_had_by_name(data):
     settings = DenoiseSettings(method="dual", config="paper", steps=1)
     from vitreous.workflows.dual.train import config_of
 
-    assert config_of(request(data, settings=settings)) == DualConfig.paper().model_copy(update={"steps": 1})
+    wanted = DualConfig.paper().model_copy(update={"steps": 1, "protein": "dark"})
+    assert config_of(request(data, settings=settings)) == wanted
