@@ -45,9 +45,9 @@ def test_masks_of_any_shape_are_white_and_keep_their_histogram():
     """Correlation of neighbours within 4 standard errors of 0; mean and variance as the masks have."""
     network = DualNetworks(DualConfig(**TINY))
     first, second = (
-        network.noise_masks(2, (24, 20, 16), torch.Generator().manual_seed(seed)) for seed in (0, 1)
+        network.masks_for(2, (24, 20, 16), torch.Generator().manual_seed(seed)) for seed in (0, 1)
     )
-    again = network.noise_masks(2, (24, 20, 16), torch.Generator().manual_seed(0))
+    again = network.masks_for(2, (24, 20, 16), torch.Generator().manual_seed(0))
     assert first.shape == (2, 1, 24, 20, 16)
     assert torch.equal(first, again)
     assert not torch.equal(first, second)
@@ -65,7 +65,7 @@ def test_a_student_of_a_right_simulation_beats_every_scaling_of_its_input():
     assert len(record.losses) == 240
     density = torch.from_numpy(blobs().data)[None, None, :32, :32, :32]
     with torch.no_grad():
-        noisy = network.tomogram(density, network.noise_masks(1, (32,) * 3, torch.Generator().manual_seed(9)))
+        noisy = network.tomogram(density, network.masks_for(1, (32,) * 3, torch.Generator().manual_seed(9)))
         found = network(noisy)
     scaled = noisy * (density * noisy).sum() / noisy.square().sum()
     assert float((found - density).square().mean()) < 0.8 * float((scaled - density).square().mean())

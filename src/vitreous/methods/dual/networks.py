@@ -85,7 +85,7 @@ class DualNetworks(nn.Module):
             masks = centred / (variance + EVEN).sqrt()
         return masks if generator is None else permuted(masks, generator)
 
-    def noise_masks(self, count: int, shape: Sequence[int], generator: torch.Generator) -> Tensor:
+    def masks_for(self, count: int, shape: Sequence[int], generator: torch.Generator) -> Tensor:
         """Permuted masks (count, 1, z, y, x) of any shape, of as many random codes as fill one."""
         voxels = math.prod(shape)
         pieces = -(-voxels // self.noise_power.numel())

@@ -63,4 +63,4 @@ class StudentObjective:
     def simulated(self, patch: Patch, generator: torch.Generator) -> Tensor:
         """A tomogram (1, 1, z, y, x) of a patch of the clean domain, with a draw of the noise."""
         density = batch_of([patch.values], self.device)
-        return self.teacher.tomogram(density, self.teacher.noise_masks(1, density.shape[-3:], generator))
+        return self.teacher.tomogram(density, self.teacher.masks_for(1, density.shape[-3:], generator))
