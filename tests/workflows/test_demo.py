@@ -30,3 +30,12 @@ def test_what_is_found_is_compared_with_what_is_there(run, tmp_path):
     picture = tmp_path / "demo.png"
     assert run("report", tmp_path / "demo", "--picture", picture)[0] == 0
     assert picture.read_bytes()[:4] == b"\x89PNG"
+
+
+def test_files_of_something_else_are_left_alone(run, tmp_path):
+    mine = tmp_path / "tomogram.mrc"
+    mine.write_bytes(b"mine")
+    code, _, err = run("demo", "-o", tmp_path)
+    assert code == 2
+    assert "holds files of something else" in err
+    assert mine.read_bytes() == b"mine"

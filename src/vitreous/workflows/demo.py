@@ -7,13 +7,14 @@ from typing import Any
 
 import numpy as np
 
-from vitreous.core import Progress
+from vitreous.core import InputError, Progress
 from vitreous.io import write_volume
 from vitreous.metrics import detection_scores, match_picks
 from vitreous.workflows.annotate import AnnotateRequest, AnnotateSettings, annotate_file
 from vitreous.workflows.annotate.picks import read_picks
 from vitreous.workflows.annotate.work import Work
 from vitreous.workflows.evaluate import evaluate_denoised
+from vitreous.workflows.run_directory import RunDirectory, damage_in_words
 from vitreous.workflows.simulate import load_spec, simulate_tomogram
 
 PRESET = "demo"
@@ -33,7 +34,13 @@ def run_demo(folder: Path, *, seed: int, device: str, progress: Progress) -> dic
     dict
         What annotating returns; "scores" of the denoised tomogram; for each structure how many there are
         ("true"), and precision, recall and F1 of its picks.
+
+    Raises
+    ------
+    InputError
+        If the folder holds anything but an earlier demonstration.
     """
+    check_free(folder)
     made = simulate_tomogram(load_spec(PRESET).model_copy(update={"seed": seed}), progress=progress)
     paths = {name: folder / f"{name}.mrc" for name in ("truth", "tomogram", "denoised")}
     for name, volume in (("truth", made.noise_free), ("tomogram", made.tomogram)):
@@ -50,3 +57,16 @@ def run_demo(folder: Path, *, seed: int, device: str, progress: Progress) -> dic
         found |= {"true": len(true), **detection_scores(matched.hits, matched.found)}
     facts["scores"] = evaluate_denoised(paths["denoised"], paths["truth"], paths["tomogram"])
     return facts
+
+
+def check_free(folder: Path) -> None:
+    """Raise InputError for a folder whose files are no earlier demonstration's: they would be replaced."""
+    run = RunDirectory(folder)
+    if not folder.exists() or (folder.is_dir() and not any(folder.iterdir())):
+        return
+    if run.exists():
+        with damage_in_words(run):
+            request: Any = run.read().get("request", {})
+            if request.get("input") == str(folder / "tomogram.mrc"):
+                return
+    raise InputError("holds files of something else", path=folder, remedy="choose another -o")

@@ -62,7 +62,7 @@ def candidates_of(work: Work) -> NDArray[np.float64]:
 def write_labels(work: Work, found: Mapping[str, Confirmed]) -> None:
     """Write the label volume, voxel for voxel like the tomogram."""
     named = "vitreous annotate: " + ", ".join(f"{i} {name}" for i, name in enumerate(work.names, 1))
-    labels = work.subject.volume.with_data(label_volume(work, found).astype(np.int8))
+    labels = work.subject.volume.with_data(label_volume(work, found).view(np.int8))
     write_volume(work.place("labels.mrc"), labels, overwrite=True, label=named[:79])
 
 

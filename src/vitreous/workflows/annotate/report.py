@@ -20,7 +20,8 @@ HOW = (
     "segmented and picked from; the tomogram with twice as much of it taken off judges the picks, so that "
     "noise that looked like a particle does not look like it again. Every place where the network saw "
     "something was aligned to every structure and to decoys: it is a pick of what it fits best, if that is "
-    "three deviations above what the structure scores at random places. A structure is **found** if its "
+    "three deviations above what the structure scores at random places, and not far below what its best "
+    "picks score. A structure is **found** if its "
     "picks align better than random places and better to it than to each decoy; the chance of one wrong "
     '"found" by noise in the whole list is 1 %, as far as the noise estimate is right.'
 )
