@@ -187,6 +187,15 @@ def test_bad_input_is_one_line_and_leaves_nothing(data, case):
     assert not (data / "run" / "model.json").exists()
 
 
+def test_a_training_that_would_not_fit_is_refused_before_anything_is_written(data, monkeypatch):
+    monkeypatch.setattr("vitreous.workflows.dual.train.available_memory", lambda _: 10**9)
+    (data / "config.toml").write_text("patch_side = 16\nbatch = 512\nwidth = 32\n")
+    # 750 MB to begin with, and 300 bytes × 512 volumes × 16³ voxels × 32 channels
+    with pytest.raises(InputError, match=r"needs about 20\.9 GB and 1\.0 GB are free"):
+        train_dual(request(data), SilentProgress())
+    assert not (data / "run").exists()
+
+
 def test_folders_of_either_layout_and_of_files(tmp_path):
     for name in (
         "shrec/model_0/reconstruction.mrc",

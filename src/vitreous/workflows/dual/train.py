@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from vitreous.core import InputError, Interrupted, Progress, TrainingDiverged, Volume
-from vitreous.inference import choose_device
+from vitreous.inference import ComputeDevice, available_memory, choose_device
+from vitreous.inference.memory import BASE_BYTES, GIGABYTE
 from vitreous.io import check_writable, faults_in_words, file_sha256, write_text_atomic
 from vitreous.methods.dual import Dual, DualConfig
 from vitreous.training import CheckpointStore, save_model
@@ -28,6 +29,7 @@ from vitreous.workflows.dual.request import DualTrainRequest
 from vitreous.workflows.run_directory import RunDirectory, damage_in_words, stopped_run
 
 KIND = "dual-train"
+TRAINING_BYTES = 300  # for each channel of the first level and voxel of a batch (measured, rounded up)
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,6 +67,7 @@ def train_dual(request: DualTrainRequest, progress: Progress) -> dict[str, Any]:
     domains, warnings = open_domains(request, config, progress)
     for text in warnings:
         progress.warn(text)
+    check_memory(config, domains, choose_device(request.settings.device))
     with run.locked():
         store = CheckpointStore(run.checkpoints)
         if request.overwrite:
@@ -149,6 +152,25 @@ def open_domains(
     return Domains(noisy, clean), warnings
 
 
+def check_memory(config: DualConfig, domains: Domains, compute: ComputeDevice) -> None:
+    """Raise InputError if the training is likely not to fit."""
+    needed, free = bytes_needed(config, domains, compute), available_memory(compute.device)
+    if needed > free:
+        raise InputError(
+            f"training needs about {needed / GIGABYTE:.1f} GB and {free / GIGABYTE:.1f} GB are free",
+            remedy="use a --config with a smaller batch, width or patch_side, or a larger machine",
+        )
+
+
+def bytes_needed(config: DualConfig, domains: Domains, compute: ComputeDevice) -> int:
+    """Memory that a training takes, roughly: on the host with both domains, on a GPU without."""
+    game = config.width * config.batch * config.patch_side**3
+    student = config.student_width * config.student_side**3 if config.student_ratio else 0
+    held = sum(4 * v.training.data.size for v in (*domains.noisy, *domains.clean))
+    host = BASE_BYTES + held if compute.device.type != "cuda" else 0
+    return int(host + TRAINING_BYTES * max(game, student))
+
+
 def trained(
     request: DualTrainRequest,
     config: DualConfig,
@@ -164,7 +186,11 @@ def trained(
     settings = request.settings
     model = untrained(method_of, config, choose_device(settings.device), settings.seed)
     model, volumes = prepared_model(model, [v.training for v in domains.noisy], settings.seed)
-    progress.note(f"{model.compute.description}; {config.width} channels, batches of {config.batch}")
+    needed = bytes_needed(config, domains, model.compute) / GIGABYTE
+    progress.note(
+        f"{model.compute.description}; {config.width} channels, batches of {config.batch}; "
+        f"up to {needed:.1f} GB of memory"
+    )
     return fit(model, volumes, settings, progress, store)
 
 
