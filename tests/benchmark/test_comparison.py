@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 import torch
 
+from vitreous.benchmark import ablations
 from vitreous.benchmark.ablations import COMPONENTS, measure_component, measure_losses, self_gradient
 from vitreous.benchmark.cases import CaseKind
 from vitreous.benchmark.comparison import Comparison, published_of, spread
@@ -107,3 +108,13 @@ def test_every_method_of_a_table_is_one_that_can_be_run():
 def test_tuned_settings_are_settings_of_their_filter(name):
     field, values = TUNED_FILTERS[name]
     assert all(getattr(CLASSICAL[name](**{field: value}), field) == value for value in values)
+
+
+@pytest.mark.parametrize("name", COMPONENTS)
+def test_each_part_of_the_network_trains_and_is_scored(name, monkeypatch):
+    monkeypatch.setattr(ablations, "WIDTH", 2)
+    monkeypatch.setattr(ablations, "COMPONENT_STEPS", 1)
+    kind = CaseKind("small", Specimen(0.1), "white", 0.1, shape=(60, 60, 60))
+    record = measure_component(kind, 1, name, SilentProgress())
+    assert record["psnr"] > 5  # of a network that has seen one patch
+    assert (record["self_gradient"] == 0) == name.endswith("shuffle")

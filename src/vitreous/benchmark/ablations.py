@@ -28,6 +28,8 @@ from vitreous.networks.phase_lattice import (
 from vitreous.workflows.denoise import DenoiseSettings, Source, denoise_source, untrained
 
 WIDTH = 24
+PLAIN = "U-Net"
+COMPONENT_SIDE = 54  # voxels of a patch at least
 COMPONENT_STEPS = 300  # the published network takes five times as long for a step as the default one
 PAPER = BlindSpotConfig.paper().losses
 LOSSES: Mapping[str, LossWeights] = {
@@ -51,7 +53,14 @@ def measure_component(kind: CaseKind, seed: int, name: str, progress: Progress) 
     """One arrangement of the paper's network, with its self-gradient after training."""
     torch.manual_seed(seed)
     network = COMPONENTS[name](WIDTH)
-    config = BlindSpotConfig(patch_side=54, losses=PAPER, steps=COMPONENT_STEPS)
+    stride: int = network.stride  # type: ignore[assignment]
+    config = BlindSpotConfig(
+        # What pools over all that it sees predicts in blocks of the training size, as the paper's network.
+        backbone="unet" if name == PLAIN else "volume-shuffle",
+        patch_side=-(-COMPONENT_SIDE // stride) * stride,
+        losses=PAPER,
+        steps=COMPONENT_STEPS,
+    )
     record, trained = measured(make_case(kind, seed), config, network, seed, progress)
     return {**record, "self_gradient": self_gradient(trained)}
 
@@ -109,11 +118,11 @@ class DilatedBlock(nn.Module):
 class PooledBackbone(nn.Module):
     """DCA blocks in a U-Net with max pooling and trilinear upsampling: residue classes mix."""
 
-    stride, receptive_radius = 4, 40
-
     def __init__(self, width: int, *, modulus: int = 3) -> None:
         super().__init__()
         widths = (width, 2 * width, 4 * width)
+        self.stride = 4 * modulus  # every residue class is as large at the coarsest of three levels
+        self.receptive_radius = self.stride
         self.encoders = nn.ModuleList(DilatedChannelAttention(w, modulus=modulus) for w in widths)
         self.widen = nn.ModuleList(nn.Conv3d(w, 2 * w, 1) for w in widths[:-1])
         self.narrow = nn.ModuleList(nn.Conv3d(3 * w, w, 1) for w in widths[:-1])
@@ -134,7 +143,7 @@ class PooledBackbone(nn.Module):
 
 
 COMPONENTS: Mapping[str, Callable[[int], nn.Module]] = {
-    "U-Net": lambda width: DilatedBlindSpot(UNet3d(width, 1, width=width, levels=2), width=width),
+    PLAIN: lambda width: DilatedBlindSpot(UNet3d(width, 1, width=width, levels=2), width=width),
     "DCA + U-Net": lambda width: DilatedBlindSpot(PooledBackbone(width), width=width),
     "D-BSN + shuffle": lambda width: PhaseLattice(
         VolumeShuffleBackbone((width, 2 * width, 4 * width), block=DilatedBlock), width=width
