@@ -296,6 +296,22 @@ def test_the_same_seed_gives_the_same_bytes_and_more_can_be_added(data, model):
     )
 
 
+def test_grand_models_have_noise_of_their_own(data, model):
+    """Draw 0 of two unrelated densities of one shape: sharing the noise they correlated by 0.88."""
+    for number, name in enumerate("ab"):
+        write_volume(data / name / "grand_model.mrc", Volume(white(number), 10.0))
+    both = (data / "a", data / "b")
+    for output in ("out", "again"):
+        simulate(data, inputs=both, output=data / output, count=1)
+    first, second, again = (
+        open_volume(data / name / "tomogram.mrc").data for name in ("out/a_000", "out/b_000", "again/a_000")
+    )
+    assert abs(np.corrcoef(first.ravel(), second.ravel())[0, 1]) < 4 / first.size**0.5
+    np.testing.assert_array_equal(first, again)
+    simulate(data, inputs=both[1:], output=data / "alone", count=1)
+    np.testing.assert_array_equal(open_volume(data / "alone/b_000/tomogram.mrc").data, second)
+
+
 def test_what_is_in_the_way_stays(data, model):
     (data / "out/tomogram_000_000").mkdir(parents=True)
     (data / "out/tomogram_000_000/mine.txt").write_text("mine")

@@ -80,7 +80,7 @@ def simulate_dual(request: DualSimulateRequest, progress: Progress) -> dict[str,
                 if progress.should_stop():
                     raise Interrupted
                 progress.note(f"{number} of {len(places)}: {place[2]}")
-                make_folder(request, model, place, progress)
+                make_folder(request, model, place, digests[str(place[0])], progress)
         except Interrupted:
             run.write({**facts, "status": "interrupted"})
             raise Interrupted(run.path) from None
@@ -152,11 +152,16 @@ def clear(output: Path) -> None:
                 shutil.rmtree(folder)
 
 
-def make_folder(request: DualSimulateRequest, model: DualModel, place: Place, progress: Progress) -> None:
-    """Simulate one tomogram into its folder, with the truth copied byte by byte."""
+def make_folder(
+    request: DualSimulateRequest, model: DualModel, place: Place, digest: str, progress: Progress
+) -> None:
+    """Simulate one tomogram into its folder, with the truth copied byte by byte.
+
+    `digest` is the SHA-256 of the grand model.
+    """
     file, draw, folder = place
     volume, density = model.density(file, request.voxel_size_angstrom)
-    seed = noise_seed(request.seed, draw)
+    seed = noise_seed(request.seed, digest, draw)
     made = as_tomogram(model, density, seed, progress)
     name = "reconstruction.mrc" if plain(file) == "grandmodel" else "tomogram.mrc"
     with faults_in_words(folder), atomic_folder(folder) as temporary:
@@ -180,9 +185,10 @@ def make_folder(request: DualSimulateRequest, model: DualModel, place: Place, pr
         write_text_atomic(temporary / "run.json", json.dumps(facts, indent=2) + "\n")
 
 
-def noise_seed(seed: int, draw: int) -> int:
-    """The seed of one noise draw: different for every draw, and for every seed."""
-    return int(np.random.SeedSequence([seed, draw]).generate_state(1, np.uint64)[0] >> 1)
+def noise_seed(seed: int, digest: str, draw: int) -> int:
+    """The seed of one noise draw: different for every draw, grand model (its SHA-256) and seed."""
+    entropy = [seed, int(digest, 16), draw]
+    return int(np.random.SeedSequence(entropy).generate_state(1, np.uint64)[0] >> 1)
 
 
 def as_tomogram(model: DualModel, density: Any, seed: int, progress: Progress) -> Any:
@@ -237,7 +243,7 @@ def convert_dual(
     check_writable(output, 4 * volume.data.size, overwrite)
     if to == "noisy":
         _, density = model.density(file, voxel_size)
-        data = as_tomogram(model, density, noise_seed(seed, 0), progress)
+        data = as_tomogram(model, density, noise_seed(seed, file_sha256(file), 0), progress)
     else:
         source, _ = standardized(Source(volume), needs_target=False)
         prepared = model.method.prepare(replace(source, name=str(file)))
