@@ -2,6 +2,7 @@
 
 import importlib.util
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,7 @@ import torch
 
 import vitreous
 from vitreous.averaging import angles_between
-from vitreous.core import Poses
+from vitreous.core import Poses, SilentProgress
 from vitreous.fourier import measured_region
 from vitreous.fourier.rotations import random_rotations
 from vitreous.io import (
@@ -22,6 +23,8 @@ from vitreous.io import (
     write_star,
 )
 from vitreous.io.euler import to_zyz
+from vitreous.workflows.average import AverageRequest, AverageSettings, average_files
+from vitreous.workflows.run_directory import RunDirectory
 
 HERE = Path(__file__).resolve()
 spec = importlib.util.spec_from_file_location("particles", HERE.parents[1] / "averaging" / "particles.py")
@@ -247,3 +250,49 @@ def test_another_run_is_not_overwritten_unasked(run, scene, averaged):
     assert "holds another run" in refused(run, *words)
     same = ("average", folder / "007.mrc", folder / "picks.star", "-o", averaged[1], *FAST)
     assert "holds this run, finished" in refused(run, *same, "--template", folder / "map.mrc")
+
+
+def test_files_of_a_user_in_the_folder_stay(run, scene, tmp_path):
+    folder, _, _ = scene
+    words = ("average", folder / "007.mrc", folder / "picks.star", "--template", folder / "map.mrc", *FAST)
+    mine = tmp_path / "mine"
+    (mine / "round_1").mkdir(parents=True)
+    (mine / "round_table.csv").write_text("mine")
+    (mine / "round_notes.json").write_text("mine")
+    code, _, err = run(*words, "-o", mine)
+    assert code == 0, err
+    assert run(*words, "-o", mine, "--overwrite")[0] == 0
+    assert (mine / "round_table.csv").read_text() == (mine / "round_notes.json").read_text() == "mine"
+    assert (mine / "round_1").is_dir()
+
+
+def test_rounds_without_a_run_are_replaced_only_when_asked(run, scene, averaged, tmp_path):
+    folder, _, _ = scene
+    output = tmp_path / "run"
+    output.mkdir()
+    for name in ("round_02.json", "round_02.safetensors"):
+        (output / name.replace("02", "07")).write_bytes((averaged[1] / name).read_bytes())
+    words = ("average", folder / "007.mrc", folder / "picks.star", "--template", folder / "map.mrc", *FAST)
+    assert "holds rounds of a run, and no run.json" in refused(run, *words, "-o", output)
+    assert (output / "round_07.json").is_file()
+    assert run(*words, "-o", output, "--overwrite")[0] == 0
+    assert {p.stem for p in output.glob("round_*")} == {"round_01", "round_02"}
+
+
+def test_old_rounds_go_before_a_new_run_is_recorded(scene, averaged, tmp_path, monkeypatch):
+    """Whoever is killed in between must not go on with the rounds of another request."""
+    folder, _, _ = scene
+    output = tmp_path / "run"
+    shutil.copytree(averaged[1], output)
+    facts = (output / "run.json").read_bytes()
+
+    def killed(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(RunDirectory, "begin", killed)
+    settings = AverageSettings(template=str(folder / "map.mrc"), rounds=1, tilt_range_deg=(-60, 60))
+    request = AverageRequest((folder / "007.mrc",), folder / "picks.star", output, settings, overwrite=True)
+    with pytest.raises(KeyboardInterrupt):
+        average_files(request, SilentProgress())
+    assert (output / "run.json").read_bytes() == facts
+    assert not list(output.glob("round_*"))

@@ -38,7 +38,14 @@ from vitreous.workflows.average.particles import Opened, TomogramParticles, open
 from vitreous.workflows.average.plan import box_side, check_memory, diameter_of
 from vitreous.workflows.average.report import average_report
 from vitreous.workflows.average.request import AverageRequest
-from vitreous.workflows.average.rounds import last_round, save_round
+from vitreous.workflows.average.rounds import (
+    SUFFIXES,
+    forget_rounds,
+    last_round,
+    round_files,
+    save_round,
+    told_rounds,
+)
 from vitreous.workflows.run_directory import RunDirectory, check_unchanged, damage_in_words
 from vitreous.workflows.search_template import SearchTemplate, digests, open_template
 
@@ -74,9 +81,9 @@ def average_files(request: AverageRequest, progress: Progress) -> dict[str, Any]
     resuming = claimed(request, run, inputs, side)
     begun = time.monotonic()
     with run.locked():
-        facts = run.begin(KIND, request.to_json(), inputs_sha256=inputs, command=request.command())
         if not resuming:
-            forget_rounds(run.path)
+            forget_rounds(run.path)  # before the new request is recorded, which would go on with them
+        facts = run.begin(KIND, request.to_json(), inputs_sha256=inputs, command=request.command())
         progress.note(f"{opened.count} particles in boxes of {side} voxels, {memory}")
         try:
             done, history = averaged(request, opened, template, side, progress)
@@ -99,6 +106,10 @@ def claimed(request: AverageRequest, run: RunDirectory, inputs: Mapping[str, str
     if run.exists() and not resuming and not request.overwrite:
         remedy = f"see {run.report}, add --overwrite or choose another -o"
         raise InputError("holds this run, finished", path=run.path, remedy=remedy)
+    rounds = [path for kind in SUFFIXES for path in round_files(run.path, kind)]
+    if rounds and not run.exists() and not request.overwrite:
+        remedy = "add --overwrite or choose another -o"
+        raise InputError("holds rounds of a run, and no run.json", path=run.path, remedy=remedy)
     for name in OUTPUTS:
         check_writable(run.path / name, 4 * side**3, request.overwrite or resuming)
     return resuming
@@ -137,11 +148,6 @@ def own_average(particles: TomogramParticles, symmetry: str) -> Tensor:
             block = number[None]
             sums.add(particles.boxes(block), start.select(block), wedge)
     return sums.volume()
-
-
-def told_rounds(folder: Path) -> list[dict[str, Any]]:
-    """What the files of rounds say, in their order."""
-    return [json.loads(path.read_text(encoding="utf-8")) for path in sorted(folder.glob("round_*.json"))]
 
 
 def finished(
@@ -230,12 +236,6 @@ def write_results(request: AverageRequest, opened: Opened, done: Round, facts: M
         },
         overwrite=True,
     )
-
-
-def forget_rounds(folder: Path) -> None:
-    """Remove the rounds of a run that is begun anew."""
-    for path in folder.glob("round_*"):
-        path.unlink()
 
 
 def resume_averaging(run_dir: Path, progress: Progress) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from vitreous.io import write_bytes_atomic, write_text_atomic
 from vitreous.metrics import MaskedFsc
 
 CURVES = ("frequency", "unmasked", "masked", "randomized", "corrected")
+SUFFIXES = (".json", ".safetensors")  # of the files of a round; the first says that it is whole
 
 
 def save_round(folder: Path, done: Round) -> None:
@@ -52,7 +54,7 @@ def last_round(folder: Path) -> Round | None:
     InputError
         If a file is damaged.
     """
-    files = sorted(folder.glob("round_*.json"))
+    files = round_files(folder, ".json")
     if not files:
         return None
     try:
@@ -61,6 +63,27 @@ def last_round(folder: Path) -> Round | None:
         return round_of(facts, tensors)
     except (OSError, ValueError, LookupError, SafetensorError) as error:
         raise InputError("is damaged", path=files[-1], remedy="start again, with --overwrite") from error
+
+
+def told_rounds(folder: Path) -> list[dict[str, Any]]:
+    """What the files of rounds say, in their order."""
+    return [json.loads(path.read_text(encoding="utf-8")) for path in round_files(folder, ".json")]
+
+
+def forget_rounds(folder: Path) -> None:
+    """Remove the rounds of a run that is begun anew."""
+    # The last one first, and what says that it is whole before the rest: what a kill leaves is whole.
+    for kind in SUFFIXES:
+        for path in reversed(round_files(folder, kind)):
+            path.unlink()
+
+
+def round_files(folder: Path, suffix: str) -> list[Path]:
+    """The files of rounds as `save_round` names them, the first round first."""
+    named = re.compile(r"round_(\d{2,})" + re.escape(suffix))
+    found = {path: named.fullmatch(path.name) for path in folder.glob(f"round_*{suffix}") if path.is_file()}
+    numbers = {path: int(match[1]) for path, match in found.items() if match is not None}
+    return sorted(numbers, key=lambda path: numbers[path])
 
 
 def round_of(facts: Mapping[str, Any], tensors: Mapping[str, torch.Tensor]) -> Round:
