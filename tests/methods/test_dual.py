@@ -16,6 +16,7 @@ from vitreous.core import (
 from vitreous.methods import Dual, DualConfig, PreparedVolume
 from vitreous.methods.dual.networks import DualNetworks
 from vitreous.methods.dual.objective import DualObjective, spectral_distance
+from vitreous.methods.dual.simulation import noise_masks
 from vitreous.methods.dual.strength import with_strength
 from vitreous.training import CheckpointStore, Phase, TrainingSettings, TrainingVolume, train
 
@@ -78,6 +79,17 @@ def test_permuting_makes_a_smooth_mask_white():
     assert neighbours(network.mask_of(codes)) > 0.9
     permuted = neighbours(network.mask_of(codes, torch.Generator().manual_seed(1)))
     assert abs(permuted) < 4 / 16**1.5
+
+
+def test_blocks_of_noise_with_a_mean_make_no_lattice():
+    """Blocks of mean 0.5 and deviation 0.1, averaged over 12³ cells of the lattice that blocks lie on."""
+    network = DualNetworks(DualConfig(**{**TINY, "noise_prior": False}))
+    generator = torch.Generator().manual_seed(0)
+    network.decoder.forward = lambda codes: 0.5 + 0.1 * torch.randn(1, 1, 16, 16, 16, generator=generator)
+    noise = noise_masks(network, (96, 96, 96), 0, SilentProgress())
+    cells = noise.reshape(12, 8, 12, 8, 12, 8)
+    np.testing.assert_allclose(cells.mean((0, 2, 4)), 0.5, rtol=0.05)
+    np.testing.assert_allclose(cells.var((0, 2, 4)).mean((1, 2)), 0.01, rtol=0.05)
 
 
 def test_the_prior_gives_simulated_noise_its_strength_and_spectrum():

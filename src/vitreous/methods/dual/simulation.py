@@ -21,17 +21,27 @@ def noise_masks(network: DualNetworks, shape: tuple[int, ...], seed: int, progre
     """One draw of unshaped noise over a volume, (z, y, x) float32.
 
     Every tile has a code and a permutation of its own; tiles are blended at equal variance, so that
-    the noise is no weaker where they overlap.
+    the noise is no weaker where they overlap. Their means are not: weights whose squares add up to one
+    would make a lattice of them.
     """
     generator = torch.Generator().manual_seed(seed)
     side, device = network.noise_power.shape[0], network.codes.device
+    means: dict[tuple[int, ...], Tensor] = {}
 
-    def block_of(tile: Tile) -> Tensor:
+    def fluctuation_of(tile: Tile) -> Tensor:
         code = torch.randn((1, network.codes.shape[1]), generator=generator).to(device)
-        return network.mask_of(code, generator)[0, 0]
+        mask = network.mask_of(code, generator)[0, 0]
+        means[tile.start] = mask.mean()
+        return mask - means[tile.start]
+
+    def mean_of(tile: Tile) -> Tensor:
+        return means[tile.start].expand(tile.shape)
 
     with torch.no_grad():
-        return blend_tiles(shape, side, block_of, progress, equal_variance=True)
+        noise = blend_tiles(shape, side, fluctuation_of, progress, equal_variance=True)
+        if not network.prior:  # with one, masks have no mean
+            noise += blend_tiles(shape, side, mean_of, progress)
+    return noise
 
 
 def simulated_tomogram(
