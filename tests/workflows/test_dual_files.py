@@ -230,6 +230,19 @@ def test_rescaling_keeps_shapes_of_things():
     assert rescaled(Volume(same, 10.0), 10.02) is same
 
 
+def test_voxels_without_a_value_become_the_mean_before_rescaling():
+    """Grey values around 1000: a hole that became 0 would be the darkest thing there is."""
+    data = 1000 + white(0, (24, 24, 24))
+    data[8:16, 8:16, 8:16] = np.nan
+    data[0, 0, 0] = np.inf
+    changed = rescaled(Volume(data, 10.0), 15.0)
+    assert np.abs(changed - 1000).max() < 5
+    assert changed[7:10, 7:10, 7:10].mean() == pytest.approx(np.mean(data[np.isfinite(data)]), abs=0.1)
+    nothing = Volume(np.full((20, 20, 20), np.nan, np.float32), 10.0)
+    with pytest.raises(InputError, match="box: it holds no finite voxel"):
+        domain_volume(nothing, 15.0, 8, turned=False, name="box")
+
+
 @pytest.mark.parametrize("factor", [0.2, 0.73, 1.368, 1.0 / 3, 2.7])
 def test_padded_sides_meet_the_ratio(factor):
     for side in (17, 64, 200):

@@ -11,6 +11,7 @@ from vitreous import Volume, open_volume, write_volume
 from vitreous.core import InputError, Interrupted, SilentProgress
 from vitreous.segmentation import ModelDescription, SegmentationModel, save_segmentation_model
 from vitreous.segmentation import model as model_module
+from vitreous.workflows.dual.domains import padded_sides, rescaled
 from vitreous.workflows.evaluate_segments import evaluate_segmented
 from vitreous.workflows.segment import (
     SegmentRequest,
@@ -19,6 +20,7 @@ from vitreous.workflows.segment import (
     segment_file,
 )
 from vitreous.workflows.segment import tomogram as tomogram_module
+from vitreous.workflows.segment.tomogram import on_grid
 
 DESCRIPTION = ModelDescription(architecture="darkness", width=1, voxel_spacing_angstrom=10.0, side=16)
 
@@ -113,6 +115,37 @@ def test_another_spacing_is_refused_or_resampled(folder):
     score = 2 * (labels & truth).sum() / (labels.sum() + truth.sum())
     shifted = 2 * (labels & np.roll(truth, 2, 0)).sum() / (labels.sum() + truth.sum())
     assert score > 0.85 > 0.75 > shifted, (score, shifted)
+
+
+@pytest.mark.parametrize(("side", "before"), [(100, 13.68), (61, 4.0), (90, 13.48)])
+def test_what_was_resampled_comes_back_to_where_it_was(side, before):
+    """The centroid of a blob, on the model's grid of 10 Å and brought back: within 0.05 of its voxels."""
+    shape = (side, 24, 32)
+    middle = np.array([side / 2 + 3, 11.3, 17.0])
+    grids = np.ogrid[tuple(slice(n) for n in shape)]
+    distance = sum((g - m) ** 2 for g, m in zip(grids, middle, strict=True))
+    volume = Volume(np.exp(-distance / (2 * 2.5**2)).astype(np.float32), before)
+    fitted = rescaled(volume, 10.0)
+    ratios = tuple(new / old for old, new in (padded_sides(n, before / 10) for n in shape))
+    back = np.concatenate([slab[0] for _, slab in on_grid(fitted[None], shape, ratios)])
+    for voxels, scale in ((fitted, np.array(ratios)), (back, 1)):
+        displaced = centroid(voxels) / scale - middle
+        assert np.abs(displaced * before / 10).max() < 0.05, displaced
+
+
+def centroid(voxels):
+    """(z, y, x) of what there is, in voxels."""
+    weights = voxels.astype(np.float64)
+    sums = [weights.sum(axis=tuple({0, 1, 2} - {axis})) for axis in range(3)]
+    return np.array([np.arange(len(along)) @ along / along.sum() for along in sums])
+
+
+def test_missing_voxels_are_told_of_before_they_are_resampled(folder):
+    data, _ = balls((50, 60, 56), spacing=8.0)
+    data[20:24, 20:24, 20:24] = np.nan
+    write_volume(folder / "t.mrc", Volume(data, 8.0))
+    facts = segment_file(request(folder, "t.mrc", fit="resample"), SilentProgress())
+    assert any("64 voxels are NaN or infinite" in text for text in facts["warnings"])
 
 
 class Stopping(SilentProgress):

@@ -166,8 +166,10 @@ def domain_volume(
 def rescaled(volume: Volume, spacing: float) -> Array:
     """Band-limited voxels at another spacing; as they are if it is the same within half a percent.
 
-    Borders are continued by reflection before the Fourier transform, which takes the volume to be
-    periodic.
+    The first voxel stays where it is; along an axis that `padded_sides` takes from `old` to `new` voxels,
+    what was at index i is at i · new / old. Borders are continued by reflection before the Fourier
+    transform, which takes the volume to be periodic; voxels that are not finite become the mean of the
+    others.
     """
     axes = volume.voxel_spacing_angstrom or (spacing,) * 3
     if all(abs(before / spacing - 1) < NEARLY for before in axes):
@@ -175,13 +177,26 @@ def rescaled(volume: Volume, spacing: float) -> Array:
     padded = [padded_sides(side, before / spacing) for side, before in zip(volume.shape, axes, strict=True)]
     old, new = ([pair[i] for pair in padded] for i in (0, 1))
     starts = [-((o - n) // 2) for o, n in zip(old, volume.shape, strict=True)]
-    block = np.nan_to_num(read_block(volume.data, starts, old), posinf=0.0, neginf=0.0)
+    block = without_gaps(read_block(volume.data, starts, old))
+    # What lies before the volume goes behind it: sample 0 alone is on both grids, whatever their ratio.
+    block = np.roll(block, starts, axis=(0, 1, 2))
     fine: Array = resample(torch.from_numpy(block), new, rolloff=ROLLOFF).numpy()
-    cut = []
-    for start, o, n, side in zip(starts, old, new, volume.shape, strict=True):
-        first = round(-start * n / o)
-        cut.append(slice(first, first + max(1, round(side * n / o))))
-    return np.ascontiguousarray(fine[tuple(cut)])
+    sides = (max(1, round(side * n / o)) for o, n, side in zip(old, new, volume.shape, strict=True))
+    return np.ascontiguousarray(fine[tuple(slice(side) for side in sides)])
+
+
+def without_gaps(values: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Values of which those that are not finite are the mean of the others; as they are if none is finite.
+
+    Examples
+    --------
+    >>> without_gaps(np.array([1, np.nan, 3, np.inf], np.float32)).tolist()
+    [1.0, 2.0, 3.0, 2.0]
+    """
+    finite = np.isfinite(values)
+    if finite.all() or not finite.any():
+        return values
+    return np.where(finite, values, values[finite].mean(dtype=np.float64)).astype(np.float32)
 
 
 def padded_sides(side: int, factor: float) -> tuple[int, int]:

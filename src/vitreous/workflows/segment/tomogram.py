@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from scipy.stats import skew
 
 import vitreous
-from vitreous.core import InputError, Normalization, Progress, Volume, measure_voxels
+from vitreous.core import InputError, Normalization, Progress, Volume, VoxelStatistics, measure_voxels
 from vitreous.filters import gaussian
 from vitreous.inference import available_memory
 from vitreous.inference.memory import BASE_BYTES, GIGABYTE
@@ -69,13 +69,13 @@ def open_tomogram(request: SegmentRequest, model: SegmentationModel) -> Tomogram
         factor = spacing / model.description.voxel_spacing_angstrom
         z, y, x = (new / old for old, new in (padded_sides(side, factor) for side in volume.shape))
         ratios = (z, y, x)
-    try:
-        statistics = measure_voxels(fitted)
-    except ValueError as error:
-        raise InputError(str(error), path=request.input, remedy="check the file") from error
+    statistics = measured(fitted, request.input)
+    missing = statistics.non_finite
+    if fitted is not volume.data:  # resampling has filled them
+        missing = measured(volume.data, request.input).non_finite
     warnings = list(volume_warnings(volume))
-    if statistics.non_finite:
-        warnings.append(f"{statistics.non_finite} voxels are NaN or infinite; they were taken as the mean.")
+    if missing:
+        warnings.append(f"{missing} voxels are NaN or infinite; they were taken as the mean.")
     if model.description.centred:
         warnings.append(
             "The model was trained on boxes with the particle in the middle, and may find the middle of "
@@ -90,6 +90,14 @@ def open_tomogram(request: SegmentRequest, model: SegmentationModel) -> Tomogram
     if turned:  # (v - mean) / -deviation
         normalization = replace(normalization, deviation=-normalization.deviation)
     return TomogramSource(volume, fitted, ratios, normalization, turned, tuple(warnings))
+
+
+def measured(data: NDArray[Any], path: Path) -> VoxelStatistics:
+    """Statistics of a tomogram; InputError if there is nothing in it."""
+    try:
+        return measure_voxels(data)
+    except ValueError as error:
+        raise InputError(str(error), path=path, remedy="check the file") from error
 
 
 def check_looks_dark(
