@@ -78,6 +78,15 @@ def test_a_local_search_stays_near(noisy, truth):
     assert angles_between(far.rotations, wrong.rotations).max() <= 12 + 1e-3
 
 
+def test_no_search_leaves_the_spheres_it_is_given(noisy, truth):
+    within = (torch.ones(COUNT, 3), 2.0)
+    start = Alignment(truth[0], torch.zeros(COUNT, 3), torch.zeros(COUNT))
+    for search in (SEARCH, SEARCH.model_copy(update={"reach_deg": 40.0})):
+        found = align(noisy, blobs(), wedge(), search, start=start, within=within)
+        assert (found.shifts_voxel - within[0]).norm(dim=1).max() <= 2.0 + 1e-6
+        assert found.shifts_voxel.norm(dim=1).max() <= 2.5 + 1e-6
+
+
 def test_symmetric_templates_need_fewer_orientations(truth):
     centres = torch.cat(
         [(torch.tensor([[1.0, 5, 2], [-3, 2, 4]]).double() @ g.T) for g in symmetry_group("C3")]

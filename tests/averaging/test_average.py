@@ -83,7 +83,7 @@ def test_the_whole_spectrum_of_a_half():
     assert torch.allclose(whole_spectrum(power), torch.fft.fftshift(torch.fft.fftn(volume)).abs(), atol=1e-4)
 
 
-def refined(boxes, reference, rounds=2):
+def refined(boxes, reference, rounds=2, done=None):
     particles = BoxedParticles(boxes, wedge(), 10.0)
     start = Alignment(
         torch.eye(3).double().expand(len(boxes), 3, 3).clone(),
@@ -92,7 +92,7 @@ def refined(boxes, reference, rounds=2):
     )
     config = AverageConfig(rounds=rounds, angular_step_deg=20, shift_angstrom=15, low_pass_angstrom=60)
     references = reference.expand(2, -1, -1, -1)
-    return list(refine_halves(particles, starting_halves(len(boxes)), references, start, config))
+    return list(refine_halves(particles, starting_halves(len(boxes)), references, start, config, done=done))
 
 
 @pytest.fixture(scope="module")
@@ -125,13 +125,7 @@ def test_noise_gives_no_resolution_beyond_the_template():
 
 def test_a_run_goes_on_after_any_round(rounds, truth):
     boxes = imaged(truth.rotations, truth.shifts_voxel, snr=0.2)
-    particles = BoxedParticles(boxes, wedge(), 10.0)
-    config = AverageConfig(rounds=2, angular_step_deg=20, shift_angstrom=15, low_pass_angstrom=60)
-    again = list(
-        refine_halves(
-            particles, starting_halves(COUNT), blobs().expand(2, -1, -1, -1), truth, config, done=rounds[0]
-        )
-    )
+    again = refined(boxes, blobs(), done=rounds[0])
     assert len(again) == 1
     assert torch.equal(again[0].halves, rounds[1].halves)
 

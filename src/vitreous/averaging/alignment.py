@@ -11,7 +11,7 @@ from torch import Tensor
 from vitreous.averaging.band import make_band, soft_sphere
 from vitreous.averaging.comparison import EDGE, Comparison
 from vitreous.averaging.config import SearchConfig
-from vitreous.averaging.search import Candidates, Limits, refined, search_around, search_everywhere
+from vitreous.averaging.search import Candidates, Limits, Sphere, refined, search_around, search_everywhere
 from vitreous.core import Progress, SilentProgress
 from vitreous.fourier.turning import TurnedSpectrum
 
@@ -52,6 +52,7 @@ def align(
     search: SearchConfig | None = None,
     *,
     start: Alignment | None = None,
+    within: Sphere | None = None,
     progress: Progress | None = None,
 ) -> Alignment:
     """Find rotation and shift of many particles by correlation with a template within the missing wedge.
@@ -75,6 +76,9 @@ def align(
         How to search; `SearchConfig()` if None.
     start
         Where to begin: shifts in any case, and orientations if `search.reach_deg` is given.
+    within
+        Spheres that shifts must not leave either, such as those around picks from which earlier searches
+        came to `start`.
     progress
         Receives progress, and may stop.
 
@@ -96,19 +100,18 @@ def align(
     if not count:
         return Alignment(*(torch.zeros(shape, dtype=torch.float64) for shape in ((0, 3, 3), (0, 3), (0,))))
     centres = torch.zeros(count, 3, dtype=torch.float64) if start is None else start.shifts_voxel.double()
+    spheres = [(centres, search.shift_voxels), *([] if within is None else [within])]
     turned = TurnedSpectrum(template * soft_sphere(side, side / 2 - EDGE, EDGE))
     fine = Comparison(subtomograms, make_band(side, search.band, wedge), turned, whiten=search.whiten)
     if search.reach_deg is None:
         band = make_band(side, coarse_limits(search, template), wedge)
         coarse = Comparison(subtomograms, band, turned, whiten=search.whiten)
-        found, limits = (
-            search_everywhere(coarse, search, centres, progress),
-            Limits(centres, search.shift_voxels),
-        )
+        limits = Limits(spheres)
+        found = search_everywhere(coarse, search, centres, progress, limits)
     else:
         assert start is not None
         turns = start.rotations.double()
-        limits = Limits(centres, search.shift_voxels, turns, search.reach_deg)
+        limits = Limits(spheres, turns, search.reach_deg)
         begun = Candidates(turns[:, None], centres[:, None], start.scores[:, None])
         found = search_around(fine, search, begun, limits, progress)
     best = refined(fine, found, search, limits, progress)

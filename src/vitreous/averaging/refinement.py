@@ -40,7 +40,7 @@ class AverageConfig(BaseModel):
     reach_deg
         Search only so far around the orientations given; all orientations if None.
     shift_angstrom
-        How far from its pick a particle may be.
+        How far from its pick a particle may be, in all rounds together.
     symmetry
         Point group of the particle.
     diameter_angstrom
@@ -136,7 +136,7 @@ def refine_halves(
     references
         (2, side, side, side) to begin with, protein bright.
     start
-        Where each particle lies in its box as far as is known.
+        Where each particle lies in its box as far as its pick says.
     config
         How.
     done
@@ -169,7 +169,7 @@ def refine_halves(
             )
         search = search_of_round(particles, number, resolution, config)
         used = low_passed(references, particles.voxel_spacing_angstrom / resolution) * mask
-        poses, sums = one_round(particles, half, used, poses, (search, config, number), progress)
+        poses, sums = one_round(particles, half, used, (start, poses), (search, config, number), progress)
         maps = torch.stack([each.volume() for each in sums])
         fsc = masked_fsc(maps[0].numpy(), maps[1].numpy(), mask.numpy())
         done = Round(
@@ -188,13 +188,19 @@ def one_round(
     particles: ParticleSet,
     half: NDArray[np.int_],
     references: Tensor,
-    start: Alignment,
+    known: tuple[Alignment, Alignment],
     how: tuple[SearchConfig, AverageConfig, int],
     progress: Progress,
 ) -> tuple[Alignment, list[WedgeAverage]]:
-    """Align all particles to their half's reference, and average the halves."""
-    search, config, number = how
-    poses = Alignment(start.rotations.clone(), start.shifts_voxel.clone(), start.scores.clone())
+    """Align all particles to their half's reference, and average the halves.
+
+    What is known is how the picks lie, and how the round before left them. A search over all orientations
+    begins at the pick again, so that it sees all that is allowed.
+    """
+    (picked, before), (search, config, number) = known, how
+    begun = picked if search.reach_deg is None else before
+    farthest = config.shift_angstrom / particles.voxel_spacing_angstrom
+    poses = Alignment(before.rotations.clone(), before.shifts_voxel.clone(), before.scores.clone())
     sums = [WedgeAverage(particles.side, config.symmetry) for _ in range(2)]
     progress.start(f"round {number} of {config.rounds}", len(particles))
     for numbers, wedge in particles.groups():
@@ -208,7 +214,8 @@ def one_round(
                     references[which],
                     wedge,
                     search,
-                    start=poses.select(block),
+                    start=begun.select(block),
+                    within=(picked.shifts_voxel[block], farthest),
                     progress=Quiet(progress),
                 )
                 sums[which].add(boxes, found, wedge)

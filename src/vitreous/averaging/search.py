@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -18,6 +19,8 @@ CHUNK_BYTES = 100_000_000  # of the largest arrays
 ROTATIONS_AT_ONCE = 512
 PASSES = 2  # with each step
 SAMPLES = 2  # shifts in a wavelength of the highest frequency, at first
+
+Sphere = tuple[Tensor, float]  # (n, 3) centres, one for each particle, and their radius, in voxels
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,25 +48,28 @@ class Limits:
 
     Parameters
     ----------
-    centres
-        (n, 3) shifts in voxels.
-    shift_voxels
-        The largest distance from them.
+    spheres
+        Shifts must lie in all of them.
     rotations
         (n, 3, 3); None where all orientations are searched.
     reach_deg
         The largest angle from those.
     """
 
-    centres: Tensor
-    shift_voxels: float
+    spheres: Sequence[Sphere]
     rotations: Tensor | None = None
     reach_deg: float = 180.0
 
+    def away(self, block: slice, shifts: Tensor) -> Tensor:
+        """Which of (n, m, s, 3) shifts go too far: (n, m, s)."""
+        outside = torch.zeros(shifts.shape[:-1], dtype=torch.bool)
+        for centres, radius in self.spheres:
+            outside |= (shifts - centres[block][:, None, None]).norm(dim=-1) > radius + 1e-6
+        return outside
+
     def crossed(self, block: slice, rotations: Tensor, shifts: Tensor) -> Tensor:
         """Which of (n, m, r, 3, 3) rotations with (n, m, s, 3) shifts go too far: (n, m, r, s)."""
-        distance = (shifts - self.centres[block][:, None, None]).norm(dim=-1)
-        away = torch.gt(distance, self.shift_voxels + 1e-6)
+        away = self.away(block, shifts)
         if self.rotations is None:
             return away[:, :, None]
         traces = torch.einsum("nmrij,nij->nmr", rotations, self.rotations[block])
@@ -72,7 +78,11 @@ class Limits:
 
 
 def search_everywhere(
-    compared: Comparison, search: SearchConfig, centres: Tensor, progress: Progress
+    compared: Comparison,
+    search: SearchConfig,
+    centres: Tensor,
+    progress: Progress,
+    limits: Limits | None = None,
 ) -> Candidates:
     """The best orientations of a whole grid for each particle, some steps apart from each other.
 
@@ -87,12 +97,15 @@ def search_everywhere(
     found = []
     for block in blocks:
         places = centres[block][:, None] + shifts
+        away = None if limits is None else limits.away(block, places[:, None])[:, 0]
         rows = as_reals(compared.moved(block, places)).flatten(0, 1)
         highest, where = [], []
         for part in turns:
             stop_if_asked(progress)
-            scores = rows @ as_reals(compared.templates(grid[part])).T
-            best = scores.reshape(len(places), len(shifts), -1).max(1)
+            scores = (rows @ as_reals(compared.templates(grid[part])).T).reshape(len(places), len(shifts), -1)
+            if away is not None:
+                scores[away] = -math.inf
+            best = scores.max(1)
             highest.append(best.values)
             where.append(best.indices)
             progress.advance()
