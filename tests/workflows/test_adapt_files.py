@@ -252,11 +252,24 @@ def test_nothing_is_overwritten_unasked(folder):
 
 
 def test_a_command_repeats_the_run(folder):
-    asked = request(folder, invert=True, fit="resize", steps=5, picks=folder / "p.star")
+    asked = request(folder, invert=True, fit="resize", steps=5, picks=folder / "p.star", device="cpu")
     words = asked.command()
-    for part in ("--invert", "--fit resize", "--steps 5", f"--picks {folder / 'p.star'}", "--seed 3"):
+    picks = f"--picks {folder / 'p.star'}"
+    for part in ("--invert", "--fit resize", "--steps 5", picks, "--seed 3", "--device cpu"):
         assert part in words
     assert AdaptRequest.from_json(asked.to_json(), asked.output) == asked
+    assert "--device" not in request(folder).command()
+
+
+def test_a_run_that_says_no_device_is_gone_on_with(folder):
+    """As those of earlier versions do not."""
+    with pytest.raises(Interrupted):
+        adapt(request(folder), Noting(stop_after=11))
+    file = folder / "run" / "run.json"
+    facts = json.loads(file.read_text())
+    assert facts["request"].pop("device") == "auto"
+    file.write_text(json.dumps(facts))
+    assert resume_adaptation(folder / "run", Noting())["steps"] == 6
 
 
 def test_the_papers_configuration_is_there():

@@ -273,6 +273,23 @@ def test_a_stopped_simulation_is_gone_on_with(data, model):
         resume_dual_simulation(data / "out", SilentProgress())
 
 
+def test_the_device_belongs_to_both_requests(data, model):
+    train = request(data, settings=DenoiseSettings(method="dual", device="cpu"))
+    assert "--device cpu" in train.command()
+    assert DualTrainRequest.from_json(train.to_json(), train.output) == train
+    asked = DualSimulateRequest((data / "sim/tomogram_000",), model, data / "out", 1, 7, "cpu")
+    assert "--device cpu" in asked.command()
+    assert DualSimulateRequest.from_json(asked.to_json(), asked.output, 1) == asked
+    simulate(data, count=1, device="auto")
+    file = data / "out/run.json"
+    facts = json.loads(file.read_text())
+    assert facts["request"].pop("device") == "auto"
+    file.write_text(json.dumps(facts))  # as earlier versions wrote it
+    assert len(simulate(data, count=2, device="auto")["tomograms"]) == 2
+    with pytest.raises(InputError, match="holds another run"):
+        simulate(data, count=2, device="cpu")
+
+
 def simulate(data, **changes):
     whole = {"inputs": (data / "sim/tomogram_000",), "model": data / "run", "output": data / "out"}
     return simulate_dual(DualSimulateRequest(**{**whole, "count": 2, "seed": 7, **changes}), SilentProgress())

@@ -1,6 +1,7 @@
 """Segmentation on disk: tomograms in slabs, sets of subtomograms, resuming, and models that do not fit."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -20,6 +21,7 @@ from vitreous.workflows.segment import (
     segment_file,
 )
 from vitreous.workflows.segment import tomogram as tomogram_module
+from vitreous.workflows.segment.files import is_of
 from vitreous.workflows.segment.tomogram import on_grid
 
 DESCRIPTION = ModelDescription(architecture="darkness", width=1, voxel_spacing_angstrom=10.0, side=16)
@@ -175,6 +177,19 @@ def test_a_stopped_tomogram_goes_on_with_the_same_bytes(folder):
     )
     with pytest.raises(InputError, match="exists"):
         segment_file(request(folder, "t.mrc", run_dir=folder / "other.run"), SilentProgress())
+
+
+def test_the_device_belongs_to_the_request(folder):
+    asked = request(folder, "t.mrc", fit="resample", device="cpu")
+    assert "--device cpu" in asked.command()
+    facts = asked.to_json()
+    assert SegmentRequest.from_json(facts, asked.run_dir) == asked
+    whole = {"kind": "segment", "request": facts}
+    assert is_of(asked, whole)
+    assert not is_of(replace(asked, device="cuda"), whole)
+    del facts["device"]  # as earlier versions wrote it
+    assert SegmentRequest.from_json(facts, asked.run_dir).device == "auto"
+    assert is_of(replace(asked, device="auto"), whole)
 
 
 @pytest.mark.parametrize("form", ["zarr", "mrc"])

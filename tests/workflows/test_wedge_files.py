@@ -126,6 +126,7 @@ def test_the_command_repeats_the_run(run, words, tmp_path):
     assert run(*words("a", "--tilt-axis", "x", "--keep-measured", "--seed", "3", "--steps", "5"))[0] == 0
     facts = json.loads((tmp_path / "a.run" / "run.json").read_text())
     command = shlex.split(facts["command"])
+    assert command[command.index("--device") + 1] == "cpu"
     first = (tmp_path / "a.mrc").read_bytes()
     assert run(*command[1:], "--overwrite")[0] == 0
     assert (tmp_path / "a.mrc").read_bytes() == first

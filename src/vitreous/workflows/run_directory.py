@@ -145,6 +145,11 @@ def versions() -> dict[str, str]:
     return {"vitreous": vitreous.__version__, "torch": torch.__version__, "python": platform.python_version()}
 
 
+def same_request(recorded: Any, wanted: Mapping[str, Any]) -> bool:
+    """Whether the request of a `run.json` is this one; those of earlier versions say no device."""
+    return isinstance(recorded, dict) and {"device": "auto", **recorded} == dict(wanted)
+
+
 def changed_since(recorded: Mapping[str, str], now: Mapping[str, str]) -> str | None:
     """The first file that is not what it was, or was not there; None if all is the same."""
     return next((path for path in {**recorded, **now} if recorded.get(path) != now.get(path)), None)

@@ -18,6 +18,7 @@ RESULT = (
     "steps",
     "budget_seconds",
     "seed",
+    "device",
     "shift",
     "fit",
     "invert",
@@ -85,7 +86,7 @@ class AdaptRequest:
 
     @classmethod
     def from_json(cls, facts: Mapping[str, Any], output: Path) -> AdaptRequest:
-        """Inverse of `to_json`.
+        """Inverse of `to_json`; requests of earlier versions say no device.
 
         Raises
         ------
@@ -93,7 +94,7 @@ class AdaptRequest:
             If something is missing or of another kind.
         """
         paths: dict[str, Any] = {n: None if facts[n] is None else Path(facts[n]) for n in PATHS}
-        return cls(**paths, output=output, **{name: facts[name] for name in RESULT})
+        return cls(**paths, output=output, **{name: {"device": "auto", **facts}[name] for name in RESULT})
 
     def command(self) -> str:
         """The command line that repeats the run."""
@@ -105,6 +106,7 @@ class AdaptRequest:
             "--steps": self.steps,
             "--time-budget": None if self.budget_seconds is None else f"{self.budget_seconds:g}s",
             "--seed": self.seed or None,
+            "--device": None if self.device == "auto" else self.device,
             "--shift": self.shift or None,
             "--fit": None if self.fit == "refuse" else self.fit,
             "--voxel-size": self.voxel_size_angstrom,

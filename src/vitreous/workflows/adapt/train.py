@@ -25,6 +25,7 @@ from vitreous.workflows.run_directory import (
     check_unchanged,
     damage_in_words,
     finished_run,
+    same_request,
     stopped_run,
 )
 
@@ -152,7 +153,7 @@ def claim(request: AdaptRequest, run: RunDirectory, digests: dict[str, str]) -> 
             raise InputError(f"lies in {domain}", path=run.path, remedy="choose another -o")
 
     def is_same(facts: Any) -> bool:
-        return bool(facts["kind"] == KIND and facts["request"] == request.to_json())
+        return bool(facts["kind"] == KIND and same_request(facts["request"], request.to_json()))
 
     resuming = run.unfinished(is_same, digests, request.overwrite)
     if run.exists() and not resuming and not request.overwrite:

@@ -79,6 +79,7 @@ class DenoiseRequest:
             "--steps": settings.steps,
             "--time-budget": None if budget is None else f"{budget:g}s",
             "--seed": settings.seed or None,
+            "--device": None if settings.device == "auto" else settings.device,
             "--model": settings.model,
             "--mask": self.mask,
             "--even": self.even,

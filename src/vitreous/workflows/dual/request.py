@@ -86,6 +86,7 @@ class DualTrainRequest:
             "--steps": self.settings.steps,
             "--time-budget": None if budget is None else f"{budget:g}s",
             "--seed": self.settings.seed or None,
+            "--device": None if self.settings.device == "auto" else self.settings.device,
             "--protein": None if self.protein == "dark" else self.protein,
             "--spacing": self.spacing_angstrom,
             "--voxel-size": self.voxel_size_angstrom,
@@ -128,12 +129,13 @@ class DualSimulateRequest:
             "inputs": [str(path) for path in self.inputs],
             "model": str(self.model),
             "seed": self.seed,
+            "device": self.device,
             "voxel_size_angstrom": self.voxel_size_angstrom,
         }
 
     @classmethod
     def from_json(cls, facts: Mapping[str, Any], output: Path, count: int) -> DualSimulateRequest:
-        """Inverse of `to_json`.
+        """Inverse of `to_json`; requests of earlier versions say no device.
 
         Raises
         ------
@@ -147,13 +149,15 @@ class DualSimulateRequest:
             output,
             count,
             int(facts["seed"]),
-            voxel_size_angstrom=spacing,
+            facts.get("device", "auto"),
+            spacing,
         )
 
     def command(self) -> str:
         """The command line that repeats the run."""
         words = ["vitreous", "dual", "simulate", *map(str, self.inputs), "--model", str(self.model)]
         words += ["-n", str(self.count), "--seed", str(self.seed)]
+        words += [] if self.device == "auto" else ["--device", self.device]
         if self.voxel_size_angstrom is not None:
             words += ["--voxel-size", str(self.voxel_size_angstrom)]
         return shlex.join([*words, "-o", str(self.output)])

@@ -27,7 +27,13 @@ from vitreous.workflows.denoise.model import blended_prediction
 from vitreous.workflows.dual.domains import files_of
 from vitreous.workflows.dual.model import DualModel, check_memory, load_dual
 from vitreous.workflows.dual.request import DualSimulateRequest
-from vitreous.workflows.run_directory import RUN_SCHEMA, RunDirectory, damage_in_words, stopped_run
+from vitreous.workflows.run_directory import (
+    RUN_SCHEMA,
+    RunDirectory,
+    damage_in_words,
+    same_request,
+    stopped_run,
+)
 
 KIND, ONE = "dual-simulate", "dual-simulated-tomogram"
 # What tells the truth about a specimen beside its grand model, in our layout and in SHREC 2021's.
@@ -129,7 +135,7 @@ def claim(
         facts = run.read()
         if facts["kind"] != KIND:
             raise InputError("holds another kind of run", path=run.path, remedy="choose another -o")
-        same = facts["request"] == request.to_json() and facts.get("inputs_sha256") == digests
+        same = same_request(facts["request"], request.to_json()) and facts.get("inputs_sha256") == digests
         if not same and not request.overwrite:
             raise InputError("holds another run, or its inputs changed", path=run.path, remedy=remedy)
     for _, _, folder in places:

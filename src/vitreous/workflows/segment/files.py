@@ -21,6 +21,7 @@ from vitreous.workflows.run_directory import (
     check_unchanged,
     damage_in_words,
     finished_run,
+    same_request,
     stopped_run,
 )
 from vitreous.workflows.segment.report import segmentation_report, set_sections, tomogram_sections
@@ -237,7 +238,7 @@ def claim(request: SegmentRequest, run: RunDirectory, outputs: list[Path], size:
 
 def is_of(request: SegmentRequest, facts: Mapping[str, Any]) -> bool:
     """Whether a `run.json` is of this request."""
-    return bool(facts["kind"] == KIND and facts["request"] == request.to_json())
+    return bool(facts["kind"] == KIND and same_request(facts["request"], request.to_json()))
 
 
 def resume_segmentation(run_dir: Path, progress: Progress) -> dict[str, Any]:

@@ -58,11 +58,12 @@ class SegmentRequest:
             "invert": self.invert,
             "probabilities": self.probabilities,
             "voxel_size_angstrom": self.voxel_size_angstrom,
+            "device": self.device,
         }
 
     @classmethod
     def from_json(cls, facts: Mapping[str, Any], run_dir: Path) -> SegmentRequest:
-        """Inverse of `to_json`.
+        """Inverse of `to_json`; requests of earlier versions say no device.
 
         Raises
         ------
@@ -71,7 +72,7 @@ class SegmentRequest:
         """
         paths: dict[str, Any] = {name: Path(facts[name]) for name in ("input", "output", "model")}
         rest = {name: facts[name] for name in ("fit", "invert", "probabilities", "voxel_size_angstrom")}
-        return cls(**paths, run_dir=run_dir, **rest)
+        return cls(**paths, run_dir=run_dir, **rest, device=facts.get("device", "auto"))
 
     def command(self) -> str:
         """The command line that repeats the run."""
@@ -81,4 +82,5 @@ class SegmentRequest:
         words += ["--probabilities"] if self.probabilities else []
         if self.voxel_size_angstrom is not None:
             words += ["--voxel-size", str(self.voxel_size_angstrom)]
+        words += [] if self.device == "auto" else ["--device", self.device]
         return shlex.join(words)
