@@ -170,6 +170,34 @@ def test_what_cannot_work_is_refused_in_one_line(run, words, tomogram, tmp_path,
     assert sorted(tmp_path.rglob("*")) == before
 
 
+@pytest.mark.parametrize(
+    ("method", "text", "told"),
+    [
+        ("noise-model", "levels = 2\npatch_side = 18", "patches of 18 voxels do not suit"),
+        ("isonet", "levels = 2\npatch_side = 18", "patches of 18 voxels do not suit"),
+        ("dual", "levels = 3\npatch_side = 20", "patches of 20 voxels do not suit"),
+        ("dual", "side = 30", "side: input should be a multiple of 8"),
+        ("isonet", "binning = 2", "binning: input should be 1"),
+        ("dual", "binning = 2", "binning: input should be 1"),
+    ],
+)
+def test_settings_that_do_not_suit_the_networks_are_one_line(run, words, tmp_path, method, text, told):
+    settings = tmp_path / "settings.toml"
+    settings.write_text(text)
+    code, out, err = run(*words("out", "--method", method, "--config", settings))
+    assert (code, out, err.count("\n")) == (2, "", 1), err
+    assert told in err
+    assert not (tmp_path / "out.run").exists()
+
+
+def test_a_denoiser_deeper_than_the_translator_fits_into_its_tiles(run, words, tmp_path):
+    """It halves three times, the translator twice, and 12 and 20 voxels are no multiples of 8."""
+    settings = tmp_path / "settings.toml"
+    settings.write_text("levels = 3")
+    code, _, err = run(*words("out", "--method", "dual", "--config", settings))
+    assert code == 0, err
+
+
 def test_noise_without_a_wedge_tells_no_tilt_range(run, tomogram, tmp_path):
     code, _, err = run("wedge", tomogram, "-o", tmp_path / "out.mrc")
     assert code == 2

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 import torch
@@ -32,13 +32,14 @@ class IsoNetConfig(WedgeConfig):
     `steps` are those of one round, `noise_levels` what is added to the input in each: deviation as a
     share of the volume's. The paper has 30 rounds of ten epochs and levels from 0.05 to 0.2; fewer and
     longer ones keep to the order of things at a size that two cores can do. With `defocus_um` the volume
-    is deconvolved first, as the paper recommends. Random weights, like the paper's.
+    is deconvolved first, as the paper recommends. Random weights, like the paper's. There is no `binning`:
+    what a round fills is the volume itself.
     """
 
     steps: PositiveInt | None = 100
     learning_rate: float = Field(4e-4, gt=0)
     warm_start: bool = False
-    binning: int | None = 1
+    binning: Literal[1] = 1
     noise_levels: tuple[NonNegativeFloat, ...] = (0.0, 0.0, 0.1, 0.2)
     defocus_um: float | None = None
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from pydantic import NonNegativeFloat, PositiveInt
+from pydantic import Field, NonNegativeFloat, PositiveInt
 from torch import Tensor, nn
 
 from vitreous.core import measure_voxels
@@ -36,6 +36,8 @@ class TransposedConfig(WedgeConfig):
     ----------
     steps
         Of each of the two trainings: denoiser, then translator.
+    binning
+        None: what the translator sees is the volume itself.
     denoise_first
         Translate the volume that the noise model denoises. The paper translates the tomogram as it is;
         its noise then has to be invented along with the signal.
@@ -53,9 +55,9 @@ class TransposedConfig(WedgeConfig):
     """
 
     steps: PositiveInt | None = 300
-    binning: PositiveInt | None = 1
+    binning: Literal[1] = 1
     denoise_first: bool = True
-    side: PositiveInt = 32
+    side: PositiveInt = Field(32, multiple_of=8)
     judge_width: PositiveInt = 8
     adversarial: NonNegativeFloat = 0.02
     cycle: NonNegativeFloat = 1.0
@@ -85,8 +87,9 @@ class TransposedNetworks(nn.Module):
             initialize_orthogonally(part)
         with torch.no_grad():
             self.translator.head.weight.mul_(SMALL_CHANGE)
-        self.stride = self.translator.stride
-        self.receptive_radius = self.translator.receptive_radius
+        halving = (self.denoiser, self.translator)  # the tiles of a prediction serve both
+        self.stride = max(network.stride for network in halving)
+        self.receptive_radius = max(network.receptive_radius for network in halving)
 
     def forward(self, x: Tensor) -> Tensor:
         """Translated standardized blocks (batch, 1, z, y, x), as they lie."""

@@ -44,11 +44,17 @@ def new_model(name: str, settings: DenoiseSettings) -> TrainedModel:
         return saved_model(settings.model, compute, settings.steps)
     config = chosen_config(name, settings)
     model = untrained(LEARNED[name][0], config, compute, settings.seed)
-    network: Any = model.network
-    if config.patch_side % network.stride:
-        text = f"patches of {config.patch_side} voxels do not suit the network"
-        raise InputError(text, path=settings.config, remedy=f"choose a multiple of {network.stride}")
+    check_patches(model, settings)
     return model
+
+
+def check_patches(model: TrainedModel, settings: DenoiseSettings) -> None:
+    """Raise InputError if the network cannot halve the patches of the configuration as often as it does."""
+    network: Any = model.network
+    side = model.method.config.patch_side
+    if side % network.stride:
+        text = f"patches of {side} voxels do not suit the network"
+        raise InputError(text, path=settings.config, remedy=f"choose a multiple of {network.stride}")
 
 
 def untrained(

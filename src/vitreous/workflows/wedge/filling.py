@@ -17,6 +17,7 @@ from vitreous.methods.wedge import WedgeConfig, check_tilt_range, merged
 from vitreous.training import CheckpointStore
 from vitreous.workflows.denoise import Source, TrainedModel, fit, prepared_model, standardized, untrained
 from vitreous.workflows.denoise.config import configured
+from vitreous.workflows.denoise.model import check_patches
 from vitreous.workflows.denoise.plan import FEW_STEPS, check_settings, check_source, memory_limit
 from vitreous.workflows.denoise.volumes import as_volume
 from vitreous.workflows.wedge.values import Filled, WedgePlan, WedgeSettings
@@ -80,6 +81,7 @@ def plan_filling(source: Source, settings: WedgeSettings) -> WedgePlan:
     config = chosen_filling(settings)
     kind = WEDGE[settings.method][0]
     model = untrained(kind, config, choose_device(settings.device), settings.seed)
+    check_patches(model, settings)
     halves = source.even is not None
     if halves and not kind.takes_halves:
         raise InputError(f"--even and --odd mean nothing to {settings.method}", remedy="leave them out")
