@@ -296,3 +296,68 @@ def test_old_rounds_go_before_a_new_run_is_recorded(scene, averaged, tmp_path, m
         average_files(request, SilentProgress())
     assert (output / "run.json").read_bytes() == facts
     assert not list(output.glob("round_*"))
+
+
+def with_picks(scene, path, positions, **columns):
+    """A file of picks at some places (n, 3) in Å of the scene, with more columns."""
+    count = len(positions)
+    poses = Poses(np.tile(np.eye(3), (count, 1, 1)), positions, ("particle",) * count)
+    write_relion5_particles(path, poses, tomogram_name="007", shape=SHAPE, voxel_spacing_angstrom=SPACING)
+    tables = read_star(path)
+    table = StarTable({**tables["particles"].columns, **columns})
+    return write_star(path, {**tables, "particles": table}, overwrite=True)
+
+
+def subsets(run, scene, picks, output, *words):
+    """Halves that came out (n,), and what `run.json` says."""
+    folder, _, _ = scene
+    asked = ("average", folder / "007.mrc", picks, "-o", output, "--template", folder / "map.mrc")
+    code, _, err = run(*asked, *FAST, *words)
+    assert code == 0, err
+    half = read_star(output / "aligned.star")["particles"].text("rlnRandomSubset")
+    return half, json.loads((output / "run.json").read_text())
+
+
+def test_a_particle_that_was_picked_twice_is_in_one_half(run, scene, tmp_path):
+    positions = np.concatenate([scene[2], scene[2][:3] + 10])
+    picks = with_picks(scene, tmp_path / "twins.star", positions)
+    half, facts = subsets(run, scene, picks, tmp_path / "out")
+    assert half[9:] == half[:3]
+    assert sorted(half) == ["1"] * 6 + ["2"] * 6
+    assert any(text.startswith("6 picks lie no farther than") for text in facts["warnings"])
+    assert not any("of different halves" in text for text in facts["warnings"])
+
+
+def test_picks_that_became_one_particle_are_told_of(run, scene, tmp_path):
+    along = np.array([0.0, 0.0, 1.0])
+    positions = np.concatenate([scene[2] - 26 * along, scene[2][:2] + 26 * along])
+    picks = with_picks(scene, tmp_path / "twins.star", positions)
+    half, facts = subsets(run, scene, picks, tmp_path / "out", "--diameter", 100, "--shift", 40, "--box", 24)
+    assert half[9] != half[0]
+    (told,) = [text for text in facts["warnings"] if "of different halves" in text]
+    assert told.startswith(("2 particles", "4 particles"))
+
+
+def test_halves_of_the_file_stay_what_they_were(run, scene, tmp_path):
+    theirs = tuple("1112221121")[:9]
+    picks = with_picks(scene, tmp_path / "halves.star", scene[2], rlnRandomSubset=theirs)
+    half, facts = subsets(run, scene, picks, tmp_path / "out")
+    assert half == theirs
+    assert facts["halves_from_file"]
+    partly = with_picks(scene, tmp_path / "partly.star", scene[2], rlnRandomSubset=("0", *theirs[1:]))
+    half, facts = subsets(run, scene, partly, tmp_path / "other")
+    assert half == tuple("121212121")
+    assert not facts["halves_from_file"]
+    assert any("rlnRandomSubset" in text for text in facts["warnings"])
+
+
+def test_what_gives_no_two_halves_is_refused(run, scene, tmp_path):
+    folder, _, _ = scene
+    crowd = with_picks(scene, tmp_path / "crowd.star", np.repeat(scene[2][:1], 9, axis=0))
+    one = with_picks(scene, tmp_path / "one.star", scene[2], rlnRandomSubset=("1",) * 9)
+    words = ("-o", tmp_path / "out", "--template", folder / "map.mrc", *FAST)
+    told = refused(run, "average", folder / "007.mrc", crowd, *words)
+    assert "0 of 9 particles are left to one half, if picks within" in told
+    told = refused(run, "average", folder / "007.mrc", one, *words)
+    assert "0 of 9 particles are left to one half, as given" in told
+    assert not (tmp_path / "out").exists()

@@ -3,6 +3,7 @@
 from vitreous.averaging.alignment import Alignment, align
 from vitreous.averaging.average import WedgeAverage
 from vitreous.averaging.config import SearchConfig
+from vitreous.averaging.halves import close_pairs, groups_of, halves_of_groups, starting_halves
 from vitreous.averaging.references import finest_passed, low_passed
 from vitreous.averaging.refinement import (
     AverageConfig,
@@ -11,7 +12,6 @@ from vitreous.averaging.refinement import (
     Round,
     particle_mask,
     refine_halves,
-    starting_halves,
 )
 from vitreous.fourier.rotations import angles_between, nearby_rotations, rotation_grid, symmetry_group
 
@@ -25,7 +25,10 @@ __all__ = [
     "WedgeAverage",
     "align",
     "angles_between",
+    "close_pairs",
     "finest_passed",
+    "groups_of",
+    "halves_of_groups",
     "low_passed",
     "nearby_rotations",
     "particle_mask",

@@ -266,11 +266,6 @@ class Quiet(SilentProgress):
         return self.outer.should_stop()
 
 
-def starting_halves(count: int) -> NDArray[np.int_]:
-    """Which half each of some particles belongs to: the even ones to one, the odd ones to the other."""
-    return np.arange(count) % 2
-
-
 @dataclass(frozen=True, eq=False)
 class BoxedParticles:
     """Particles that are in memory already, of one wedge.

@@ -2,42 +2,24 @@
 
 from __future__ import annotations
 
-import json
-import math
 import time
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
-from vitreous.averaging import (
-    Round,
-    WedgeAverage,
-    finest_passed,
-    low_passed,
-    particle_mask,
-    refine_halves,
-    starting_halves,
-)
-from vitreous.core import InputError, Interrupted, Poses, Progress, Volume
-from vitreous.core.volume import as_spacing
-from vitreous.io import (
-    ALIGNMENT_SCORE,
-    SUBSET,
-    check_writable,
-    write_aligned_particles,
-    write_text_atomic,
-    write_volume,
-)
-from vitreous.metrics import fourier_shell_correlation, fsc_resolution
-from vitreous.workflows.average.particles import Opened, TomogramParticles, open_particles
-from vitreous.workflows.average.plan import box_side, check_memory, diameter_of
+from vitreous.averaging import Round, WedgeAverage, refine_halves
+from vitreous.core import InputError, Interrupted, Progress
+from vitreous.io import check_writable, write_text_atomic
+from vitreous.workflows.average.halves import Halves, halves_of
+from vitreous.workflows.average.particles import TomogramParticles, open_particles
+from vitreous.workflows.average.plan import averaged_diameter, box_side, check_memory, diameter_of
 from vitreous.workflows.average.report import average_report
 from vitreous.workflows.average.request import AverageRequest
+from vitreous.workflows.average.results import MAPS, finished, write_results
 from vitreous.workflows.average.rounds import (
     SUFFIXES,
     forget_rounds,
@@ -50,7 +32,6 @@ from vitreous.workflows.run_directory import RunDirectory, check_unchanged, dama
 from vitreous.workflows.search_template import SearchTemplate, digests, open_template
 
 KIND = "average"
-MAPS = ("average", "half1", "half2", "average_filtered")
 OUTPUTS = (*(f"{name}.mrc" for name in MAPS), "fsc.json", "aligned.star", "report.html", "run.json")
 
 
@@ -77,6 +58,8 @@ def average_files(request: AverageRequest, progress: Progress) -> dict[str, Any]
     )
     side = box_side(request, opened, template)
     memory = check_memory(request, side)
+    particles = TomogramParticles(opened, side, bright=settings.invert)
+    halves = halves_of(request, particles, averaged_diameter(request, template, particles))
     inputs = digests(request.inputs)
     resuming = claimed(request, run, inputs, side)
     begun = time.monotonic()
@@ -86,15 +69,16 @@ def average_files(request: AverageRequest, progress: Progress) -> dict[str, Any]
         facts = run.begin(KIND, request.to_json(), inputs_sha256=inputs, command=request.command())
         progress.note(f"{opened.count} particles in boxes of {side} voxels, {memory}")
         try:
-            done, history = averaged(request, opened, template, side, progress)
+            done = averaged(request, particles, halves, template, progress)
         except Interrupted:
             run.write({**facts, "status": "interrupted"})
             raise Interrupted(run.path) from None
-        facts |= finished(request, opened, template, done, history)
-        facts |= {"status": "done", "seconds": round(time.monotonic() - begun, 1)}
+        facts |= finished(request, particles, halves, template, done)
+        facts |= {"rounds": told_rounds(run.path), "seconds": round(time.monotonic() - begun, 1)}
+        facts["status"] = "done"
         for text in facts["warnings"]:
             progress.warn(text)
-        write_results(request, opened, done, facts)
+        write_results(request, particles, halves, done, facts)
         write_text_atomic(run.report, average_report(request, facts, done))
         run.write(facts)
     return outcome(request, facts)
@@ -116,28 +100,30 @@ def claimed(request: AverageRequest, run: RunDirectory, inputs: Mapping[str, str
 
 
 def averaged(
-    request: AverageRequest, opened: Opened, template: SearchTemplate | None, side: int, progress: Progress
-) -> tuple[Round, list[dict[str, Any]]]:
-    """All rounds that are not done yet; the last one, and what is told of each."""
-    particles = TomogramParticles(opened, side, bright=request.settings.invert)
+    request: AverageRequest,
+    particles: TomogramParticles,
+    halves: Halves,
+    template: SearchTemplate | None,
+    progress: Progress,
+) -> Round:
+    """The last of all rounds, those that are not done yet being done and kept."""
     config = request.settings.config(diameter_of(request, template))
-    done = last_round(request.output)
-    folder = request.output
+    folder, side = request.output, particles.side
+    done = last_round(folder)
     if done is not None:
         progress.note(f"going on after round {done.number}")
-    half = starting_halves(len(particles))
     references = torch.zeros(2, side, side, side)
     if done is None:
         reference = own_average(particles, config.symmetry) if template is None else template.box(side)
         references = reference.expand(2, -1, -1, -1)
     for one in refine_halves(
-        particles, half, references, particles.start(), config, done=done, progress=progress
+        particles, halves.which, references, particles.start(), config, done=done, progress=progress
     ):
         save_round(folder, one)
         done = one
         progress.note(f"round {one.number}: {one.resolution_angstrom:.1f} Å")
     assert done is not None
-    return done, told_rounds(folder)
+    return done
 
 
 def own_average(particles: TomogramParticles, symmetry: str) -> Tensor:
@@ -148,94 +134,6 @@ def own_average(particles: TomogramParticles, symmetry: str) -> Tensor:
             block = number[None]
             sums.add(particles.boxes(block), start.select(block), wedge)
     return sums.volume()
-
-
-def finished(
-    request: AverageRequest,
-    opened: Opened,
-    template: SearchTemplate | None,
-    done: Round,
-    history: list[dict[str, Any]],
-) -> dict[str, Any]:
-    """What `run.json` says of the result."""
-    spacing, side = opened.spacing_angstrom, done.average.shape[0]
-    particles = TomogramParticles(opened, side, bright=request.settings.invert)
-    mask = particle_mask(particles, request.settings.config(diameter_of(request, template))).numpy()
-    curve, resolution = None, None
-    if template is not None:
-        box = template.box(side).numpy() * mask
-        found = fourier_shell_correlation(done.average.numpy() * mask, box)
-        curve, resolution = found[1].tolist(), fsc_resolution(found, spacing)
-    return {
-        "particles": opened.count,
-        "box_voxels": side,
-        "voxel_spacing_angstrom": spacing,
-        "diameter_angstrom": diameter_of(request, template) or (side - 10) * spacing,
-        "resolution_angstrom": plain(done.resolution_angstrom),
-        "finest_used_angstrom": done.finest_used_angstrom,
-        "evidence_beyond_angstrom": finest_passed(request.settings.low_pass_angstrom),
-        "template_fsc": curve,
-        "template_resolution_angstrom": plain(resolution),
-        "mean_score": float(done.poses.scores.mean()),
-        "rounds": history,
-        "settings": request.to_json()["settings"],
-        "wedges": {one.name: one.wedge.described for one in opened.tomograms},
-        "warnings": [*opened.warnings, *doubts(request, done, spacing)],
-    }
-
-
-def doubts(request: AverageRequest, done: Round, spacing: float) -> list[str]:
-    """What may be wrong with a result, as sentences."""
-    limit = finest_passed(request.settings.low_pass_angstrom)
-    texts = []
-    if not done.resolution_angstrom < limit:
-        texts.append(
-            f"The half maps agree no further than the {limit:.0f} Å up to which they share detail: that is "
-            "no evidence of a particle. Check --invert, the picks and the template."
-        )
-    if abs(done.resolution_angstrom - 2 * spacing) < 1e-6:
-        texts.append(
-            "The FSC never falls to 0.143: smaller voxels would show more, or the halves share noise."
-        )
-    if request.settings.template is None:
-        texts.append("Without a template the average's orientation and hand are its own choice.")
-    return texts
-
-
-def write_results(request: AverageRequest, opened: Opened, done: Round, facts: Mapping[str, Any]) -> None:
-    """Maps, FSC and aligned particles."""
-    folder, spacing = request.output, opened.spacing_angstrom
-    finest = done.resolution_angstrom
-    filtered = low_passed(done.average, min(0.5, spacing / finest)) if math.isfinite(finest) else done.average
-    for name, values in zip(MAPS, (done.average, *done.halves, filtered), strict=True):
-        volume = Volume(values.numpy().astype(np.float32), as_spacing(spacing))
-        write_volume(folder / f"{name}.mrc", volume, overwrite=True, label=f"vitreous average: {name}")
-    fsc = {
-        "frequency_per_angstrom": (done.fsc.frequency / spacing).tolist(),
-        **{
-            name: getattr(done.fsc, name).tolist()
-            for name in ("unmasked", "masked", "randomized", "corrected")
-        },
-        "against_template": facts["template_fsc"],
-        "resolution_angstrom": facts["resolution_angstrom"],
-        "evidence_beyond_angstrom": facts["evidence_beyond_angstrom"],
-    }
-    write_text_atomic(folder / "fsc.json", json.dumps(fsc, indent=2) + "\n")
-    particles = TomogramParticles(opened, done.average.shape[0], bright=request.settings.invert)
-    names = tuple(name for one in opened.tomograms for name in one.poses.names)
-    write_aligned_particles(
-        folder / "aligned.star",
-        opened.table,
-        np.concatenate([one.rows for one in opened.tomograms]),
-        Poses(done.poses.rotations.numpy(), particles.positions_angstrom(done.poses), names),
-        shapes={one.name: one.volume.shape for one in opened.tomograms},
-        voxel_spacing_angstrom=spacing,
-        columns={
-            ALIGNMENT_SCORE: done.poses.scores.tolist(),
-            SUBSET: [int(h) + 1 for h in starting_halves(len(particles))],
-        },
-        overwrite=True,
-    )
 
 
 def resume_averaging(run_dir: Path, progress: Progress) -> dict[str, Any]:
@@ -294,8 +192,3 @@ def outcome(request: AverageRequest, facts: Mapping[str, Any]) -> dict[str, Any]
         "report": str(folder / "report.html"),
     }
     return {**places, **{key: facts[key] for key in kept}}
-
-
-def plain(value: float | None) -> float | None:
-    """None for what JSON cannot say."""
-    return value if value is not None and math.isfinite(value) else None

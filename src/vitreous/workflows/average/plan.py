@@ -9,7 +9,7 @@ import torch
 from vitreous.core import InputError
 from vitreous.inference import available_memory, parse_memory
 from vitreous.inference.memory import GIGABYTE
-from vitreous.workflows.average.particles import Opened
+from vitreous.workflows.average.particles import Opened, TomogramParticles
 from vitreous.workflows.average.request import AverageRequest
 from vitreous.workflows.search_template import SearchTemplate
 
@@ -48,6 +48,13 @@ def diameter_of(request: AverageRequest, template: SearchTemplate | None) -> flo
     if request.settings.diameter_angstrom is not None or template is None:
         return request.settings.diameter_angstrom
     return template.diameter_angstrom
+
+
+def averaged_diameter(
+    request: AverageRequest, template: SearchTemplate | None, particles: TomogramParticles
+) -> float:
+    """Of the particle in Å or, if that is not known, of what the mask leaves of a box."""
+    return diameter_of(request, template) or (particles.side - 10) * particles.voxel_spacing_angstrom
 
 
 def check_memory(request: AverageRequest, side: int) -> str:
