@@ -9,12 +9,11 @@ import numpy as np
 import torch
 
 from vitreous.averaging import Round, low_passed
+from vitreous.io import SUBSET
 from vitreous.report import TableSection, render_tables_report
 from vitreous.report.figures import fsc_svg
 from vitreous.report.panels import Panel, grey, panels_svg
 from vitreous.workflows.average.request import AverageRequest
-
-BINS = 24
 
 
 def average_report(request: AverageRequest, facts: Mapping[str, Any], done: Round) -> str:
@@ -71,13 +70,19 @@ def average_report(request: AverageRequest, facts: Mapping[str, Any], done: Roun
 
 def believed(facts: Mapping[str, Any]) -> str:
     """How far the resolution is evidence, in words."""
-    limit, low_pass = facts["evidence_beyond_angstrom"], facts["settings"]["low_pass_angstrom"]
+    settings, limit = facts["settings"], facts["evidence_beyond_angstrom"]
     text = (
-        f"The halves were aligned apart from each other. Detail coarser than {low_pass:g} Å (with a soft "
-        f"edge down to {limit:.0f} Å) was shared by both halves, so that agreement there shows nothing; "
-        "finer detail came from each half alone."
+        f"The halves were aligned apart from each other. Detail coarser than "
+        f"{settings['low_pass_angstrom']:g} Å (with a soft edge down to {limit:.0f} Å) was shared by both "
+        "halves, so that agreement there shows nothing; finer detail came from each half alone."
     )
-    if facts["settings"]["template"] is not None:
+    # Older runs do not say where their halves are from: none took those of the file.
+    if settings["reach_deg"] is not None and not facts.get("halves_from_file"):
+        text += (
+            " That holds of this run alone, which began from given orientations (--reach): if those were "
+            "refined with other halves, each half knows finer detail of the other."
+        )
+    if settings["template"] is not None:
         text += f" The template was used up to {limit:.0f} Å: agreement with it counts beyond that alone."
     return text
 
@@ -90,6 +95,7 @@ def summary_of(request: AverageRequest, facts: Mapping[str, Any]) -> dict[str, s
         "particles": f"{facts['particles']} in {len(request.tomograms)} tomograms",
         "box": f"{facts['box_voxels']} voxels of {facts['voxel_spacing_angstrom']:.4g} Å",
         "symmetry": settings["symmetry"],
+        "halves": f"as {SUBSET} has them" if facts.get("halves_from_file") else "made by this run",
         "template": settings["template"] or "none: the picks' own average",
         "diameter": f"{facts['diameter_angstrom']:.0f} Å",
         "time": f"{facts['seconds']:.0f} s",
