@@ -32,8 +32,8 @@ class IsoNetConfig(WedgeConfig):
     `steps` are those of one round, `noise_levels` what is added to the input in each: deviation as a
     share of the volume's. The paper has 30 rounds of ten epochs and levels from 0.05 to 0.2; fewer and
     longer ones keep to the order of things at a size that two cores can do. With `defocus_um` the volume
-    is deconvolved first, as the paper recommends. Random weights, like the paper's. There is no `binning`:
-    what a round fills is the volume itself.
+    is deconvolved first, as the paper recommends. Random weights, like the paper's. `binning` is
+    always 1: what a round fills is the volume itself.
     """
 
     steps: PositiveInt | None = 100

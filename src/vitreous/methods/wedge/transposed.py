@@ -37,7 +37,7 @@ class TransposedConfig(WedgeConfig):
     steps
         Of each of the two trainings: denoiser, then translator.
     binning
-        None: what the translator sees is the volume itself.
+        Always 1: the translator sees the volume itself.
     denoise_first
         Translate the volume that the noise model denoises. The paper translates the tomogram as it is;
         its noise then has to be invented along with the signal.
