@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from scipy.ndimage import gaussian_filter
 
 from vitreous import Volume, open_volume, write_volume
 from vitreous.core import InputError, Interrupted, SilentProgress
@@ -22,6 +23,7 @@ from vitreous.workflows.dual import (
     train_dual,
 )
 from vitreous.workflows.dual.domains import domain_volume, files_of, padded_sides, rescaled
+from vitreous.workflows.dual.train import config_of, open_domains
 
 CONFIG = """
 method = "dual"
@@ -194,6 +196,40 @@ def test_a_training_that_would_not_fit_is_refused_before_anything_is_written(dat
     with pytest.raises(InputError, match=r"needs about 20\.9 GB and 1\.0 GB are free"):
         train_dual(request(data), SilentProgress())
     assert not (data / "run").exists()
+
+
+@pytest.mark.parametrize(
+    ("said", "asked", "seen"),
+    [
+        ("", None, "dark"),
+        ("", "bright", "bright"),
+        ("dark", None, "dark"),
+        ("bright", None, "bright"),
+        ("bright", "dark", "dark"),
+        ("seen", None, "bright"),
+    ],
+)
+def test_the_contrast_is_what_the_option_the_configuration_or_the_tomogram_says(data, said, asked, seen):
+    """Bright blobs in the tomogram; grand models are turned where protein is dark."""
+    (data / "config.toml").write_text(CONFIG + (f'protein = "{said}"\n' if said else ""))
+    blobs = white(3, (48, 64, 64))
+    blobs[::12, 4::14, 4::14] += 40
+    bright = 10 * gaussian_filter(blobs, 2.0) + white(4, blobs.shape)
+    write_volume(data / "bright.mrc", Volume(bright, 10.0))
+    wanted = request(data, noisy=(data / "bright.mrc",), protein=asked)
+    assert DualTrainRequest.from_json(wanted.to_json(), wanted.output) == wanted
+    assert ("--protein" in wanted.command()) == (asked is not None)
+    domains, _ = open_domains(wanted, config_of(wanted), SilentProgress())
+    assert domains.clean[0].turned == (seen == "dark")
+
+
+def test_the_contrast_of_the_configuration_reaches_model_and_report(data):
+    (data / "config.toml").write_text(CONFIG + 'protein = "bright"\n')
+    train_dual(request(data), SilentProgress())
+    facts, _ = load_model(data / "run")
+    assert (facts["protein"], facts["config"]["protein"]) == ("bright", "bright")
+    assert not facts["domains"]["clean"][0]["contrast_turned"]
+    assert "bright" in (data / "run" / "report.html").read_text()
 
 
 def test_folders_of_either_layout_and_of_files(tmp_path):
@@ -379,7 +415,5 @@ def test_a_model_of_another_method_is_refused(data, model):
 
 def test_the_configuration_of_the_paper_is_had_by_name(data):
     settings = DenoiseSettings(method="dual", config="paper", steps=1)
-    from vitreous.workflows.dual.train import config_of
-
     wanted = DualConfig.paper().model_copy(update={"steps": 1, "protein": "dark"})
     assert config_of(request(data, settings=settings)) == wanted

@@ -53,7 +53,13 @@ def train_command(
     config: Config = None,
     steps: Steps = None,
     time_budget: TimeBudget = None,
-    protein: Annotated[str, typer.Option(help="How it looks in the tomograms: dark or bright.")] = "dark",
+    protein: Annotated[
+        str | None,
+        typer.Option(
+            help="How it looks in the tomograms: dark or bright; else as the --config says, and dark if it "
+            "says nothing."
+        ),
+    ] = None,
     spacing: Annotated[
         float | None,
         typer.Option(help="Å to rescale both domains to; else the first tomogram's.", callback=length),

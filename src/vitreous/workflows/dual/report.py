@@ -40,7 +40,7 @@ def training_report(
         "tomograms": ", ".join(map(str, request.noisy)),
         "clean domain": ", ".join(request.clean),
         "voxel spacing": f"{noisy.voxel_spacing_angstrom or 0:.4g} Å",
-        "protein in the tomograms": request.protein,
+        "protein in the tomograms": model.method.config.model_dump()["protein"],
         "training": f"{len(record.losses)} steps, seed {request.settings.seed}, {record.seconds:.0f} s",
         "roll-backs": str(record.rollbacks),
         "computed on": model.compute.description,

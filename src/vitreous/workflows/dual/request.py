@@ -26,7 +26,8 @@ class DualTrainRequest:
     settings
         Steps or time budget, seed, device and configuration.
     protein
-        "dark" or "bright": how it looks in the tomograms. Grand models are turned accordingly.
+        "dark" or "bright": how it looks in the tomograms. Grand models are turned accordingly. None: as the
+        configuration says, and dark if it says nothing.
     spacing_angstrom
         What both domains are rescaled to; the first tomogram's if None.
     voxel_size_angstrom
@@ -39,7 +40,7 @@ class DualTrainRequest:
     clean: tuple[str, ...]
     output: Path
     settings: DenoiseSettings = field(default_factory=lambda: DenoiseSettings(method="dual"))
-    protein: str = "dark"
+    protein: str | None = None
     spacing_angstrom: float | None = None
     voxel_size_angstrom: float | None = None
     overwrite: bool = False
@@ -87,7 +88,7 @@ class DualTrainRequest:
             "--time-budget": None if budget is None else f"{budget:g}s",
             "--seed": self.settings.seed or None,
             "--device": None if self.settings.device == "auto" else self.settings.device,
-            "--protein": None if self.protein == "dark" else self.protein,
+            "--protein": self.protein,
             "--spacing": self.spacing_angstrom,
             "--voxel-size": self.voxel_size_angstrom,
         }

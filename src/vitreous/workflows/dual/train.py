@@ -12,6 +12,7 @@ from vitreous.inference import ComputeDevice, available_memory, choose_device
 from vitreous.inference.memory import BASE_BYTES, GIGABYTE
 from vitreous.io import check_writable, faults_in_words, file_sha256, write_text_atomic
 from vitreous.methods.dual import Dual, DualConfig
+from vitreous.methods.dual.method import protein_in
 from vitreous.training import CheckpointStore, save_model
 from vitreous.workflows.denoise import (
     Source,
@@ -104,11 +105,12 @@ def resume_dual(run_dir: Path, progress: Progress) -> dict[str, Any]:
 
 
 def config_of(request: DualTrainRequest) -> DualConfig:
-    """The configuration, with the contrast that was asked for."""
-    if request.protein not in ("dark", "bright"):
+    """The configuration, with the contrast that was asked for: by the request, by itself, or dark."""
+    if request.protein not in (None, "dark", "bright"):
         raise InputError(f"--protein {request.protein} is unknown", remedy="use dark or bright")
     config: Any = chosen_config("dual", request.settings)
-    return DualConfig.model_validate({**config.model_dump(), "protein": request.protein})
+    said = config.protein if "protein" in config.model_fields_set else "dark"
+    return DualConfig.model_validate({**config.model_dump(), "protein": request.protein or said})
 
 
 def input_digests(request: DualTrainRequest) -> dict[str, str]:
@@ -142,6 +144,8 @@ def open_domains(
     """Open both domains at one voxel spacing; what is doubtful, one sentence each."""
     noisy, warnings = open_noisy(request.noisy, request.spacing_angstrom, request.voxel_size_angstrom, config)
     spacing = noisy[0].training.voxel_spacing_angstrom or 0.0
+    if config.protein == "seen":
+        config = config.model_copy(update={"protein": protein_in(noisy[0].training)})
     clean = open_clean(request.clean, spacing, config, request.settings.seed, progress)
     for domain, volumes in (("noisy", noisy), ("clean", clean)):
         voxels = sum(v.training.data.size for v in volumes)
@@ -207,7 +211,7 @@ def leave_model(
     source = Source(volume_of(domains.noisy[0]))
     description = {
         **model_description(model, source, request.settings),
-        "protein": request.protein,
+        "protein": model.method.config.model_dump()["protein"],
         "domains": {name: [v.to_json() for v in getattr(domains, name)] for name in ("noisy", "clean")},
     }
     with faults_in_words(run.path / "model.json"):
