@@ -78,3 +78,13 @@ def test_absent_classes_can_be_left_out():
     assert float(dice_loss(logits, labels, present_only=True)) == pytest.approx(1 - 5 / 7, abs=1e-5)
     assert float(dice_loss(logits, labels)) == pytest.approx((1 - 5 / 7 + 1 - 1 / 3 + 0) / 3, abs=1e-5)
     assert float(dice_loss(logits, torch.zeros_like(labels), present_only=True)) == 0
+
+
+def test_rare_classes_weigh_more_and_absent_ones_cost_nothing():
+    logits = torch.randn(2, 4, 3, 4, 5, generator=torch.Generator().manual_seed(8))
+    labels = torch.randint(0, 3, (2, 3, 4, 5), generator=torch.Generator().manual_seed(9))  # no class 3
+    weights = torch.tensor([1.0, 2.0, 5.0, 0.0])
+    chances = logits.softmax(1).gather(1, labels[:, None])[:, 0]
+    entropy = -(weights[labels] * chances.log()).sum() / weights[labels].sum()
+    expected = float(entropy + dice_loss(logits, labels, present_only=True))
+    assert float(segmentation_loss(logits, labels, weights)) == pytest.approx(expected, abs=1e-5)

@@ -21,8 +21,9 @@ from vitreous.methods.adaptation.domains import directions, reversal_strength, r
 from vitreous.methods.adaptation.noise import missing_variance, noise_variance
 from vitreous.methods.adaptation.pdam import Translator
 from vitreous.methods.adaptation.vox_uda import PseudoLabels
-from vitreous.networks import VoxResNet
+from vitreous.networks import UNet3d, VoxResNet
 from vitreous.training import CheckpointStore, train
+from vitreous.training.samples import standardized
 
 CPU = torch.device("cpu")
 SIDE, CLASSES = 16, 3
@@ -164,6 +165,41 @@ def test_pseudo_labels_begin_after_a_third_and_are_counted():
     begun = [step for step, figures in record.monitored if "pseudo_labels" in figures]
     assert begun == [3, 4, 5, 6, 7, 8, 9]
     assert all(0 <= figures["kept_share"] <= 1 for _, figures in record.monitored)
+
+
+def test_without_a_judge_the_target_is_not_looked_at_before_pseudo_labels_begin():
+    objective, config = tiny("vox-uda", adversarial=0.0, noise="none", pseudo_from=0.5)
+    objective.target = None
+    assert list(objective.network.others) == []
+    before = objective.terms(torch.Generator().manual_seed(0))
+    assert list(before) == ["segmentation"]
+    objective.network.done.fill_(config.steps)
+    with pytest.raises(ValueError, match="needs volumes of the target"):
+        objective.terms(torch.Generator().manual_seed(0))
+
+
+def test_classes_weigh_in_pseudo_labels_as_in_labels():
+    weights = (1.0, 3.0, 0.0)
+    changes = {"adversarial": 0.0, "noise": "none", "threshold": 0.0, "pseudo_from": 0.0}
+    objective, _ = tiny("vox-uda", class_weights=weights, **changes)
+    generator = torch.Generator().manual_seed(4)
+    term = objective.terms(generator)["pseudo_labels"]
+    generator.manual_seed(4)
+    objective.labelled(generator)
+    target = objective.unlabelled(generator)
+    teacher = objective.network.segmenter(0)(standardized(target))
+    labels = teacher.argmax(1)
+    each = torch.tensor(weights)[labels]
+    lost = -objective.student(target).log_softmax(1).gather(1, labels[:, None])[:, 0]
+    assert term.item() == pytest.approx((each * lost).sum().item() / each.sum().item(), rel=1e-4)
+
+
+def test_a_unet_is_adapted_like_a_voxresnet():
+    objective, config = tiny("vox-uda", noise="none")  # without noisier copies no tap has to be like another
+    network = UNet3d(1, CLASSES, width=4, norm=True)
+    unet = objective_for("vox-uda", network, objective.source, objective.target, config, CPU)
+    record = train(unet, config.training_settings(0, CPU, "float32"), SilentProgress())
+    assert np.mean(record.losses[-5:]) < np.mean(record.losses[:5])
 
 
 @pytest.mark.parametrize(

@@ -41,9 +41,19 @@ def dice_loss(logits: Tensor, labels: Tensor, *, present_only: bool = False) -> 
     return (losses * there).sum() / there.sum().clamp_min(1)
 
 
-def segmentation_loss(logits: Tensor, labels: Tensor) -> Tensor:
-    """Dice loss plus cross entropy: L_seg of vox-uda eq. 1; shapes as in `dice_loss`."""
-    return dice_loss(logits, labels) + F.cross_entropy(logits.float(), labels)
+def segmentation_loss(logits: Tensor, labels: Tensor, weights: Tensor | None = None) -> Tensor:
+    """Dice loss plus cross entropy: L_seg of vox-uda eq. 1.
+
+    Parameters
+    ----------
+    logits, labels
+        As in `dice_loss`.
+    weights
+        (classes,) of the cross entropy where there are many classes and most are rare; the Dice loss is
+        then that of the classes which the batch holds.
+    """
+    overlap = dice_loss(logits, labels, present_only=weights is not None)
+    return overlap + F.cross_entropy(logits.float(), labels, weight=weights)
 
 
 def kept_cross_entropy(logits: Tensor, labels: Tensor, kept: Tensor) -> Tensor:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor, nn
 
@@ -49,7 +51,7 @@ class UNet3d(nn.Module):
     ) -> None:
         super().__init__()
         widths = [width * 2**level for level in range(levels + 1)]
-        self.stride = 2**levels
+        self.classes, self.stride, self.fused_channels = outputs, 2**levels, width
         self.receptive_radius = _receptive_radius(levels)
         self.encoders = nn.ModuleList([ConvPair(inputs, widths[0], norm=norm)])
         for level in range(levels):
@@ -65,14 +67,30 @@ class UNet3d(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (batch, inputs, z, y, x) to (batch, outputs, z, y, x)."""
-        skips = []
+        return self.classified(self.fused(self.taps(x)))
+
+    def taps(self, x: Tensor) -> tuple[Tensor, ...]:
+        """What the encoder finds at each level, from fine to coarse: (batch, channels, …)."""
+        found = []
         for encoder in self.encoders:
             x = encoder(x)
-            skips.append(x)
-        skips.pop()
+            found.append(x)
+        return tuple(found)
+
+    def fused(self, taps: Sequence[Tensor]) -> Tensor:
+        """What the decoder makes of them, (batch, fused_channels, z, y, x)."""
+        *skips, x = taps
         for up, decoder in zip(self.ups, self.decoders, strict=True):
             x = decoder(torch.cat([skips.pop(), up(x)], dim=1))
-        head: Tensor = self.head(x)
+        return x
+
+    def branches(self, fused: Tensor) -> tuple[Tensor, ...]:
+        """Logits of parts of the network: there are none."""
+        return ()
+
+    def classified(self, fused: Tensor) -> Tensor:
+        """The outputs, (batch, outputs, z, y, x)."""
+        head: Tensor = self.head(fused)
         return head
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
+from functools import cached_property
 from math import exp
 from typing import ClassVar
 
@@ -80,6 +81,12 @@ class AdaptationObjective(ABC):
         """exp(-5 (1 - t)²) with t from 0 to 1 in the first half of the steps: how far to trust a teacher."""
         return exp(-5 * (1 - min(1.0, 2 * self.progress)) ** 2)
 
+    @cached_property
+    def class_weights(self) -> Tensor | None:
+        """(classes,) of cross entropies; None if all count alike."""
+        weights = self.config.class_weights
+        return torch.tensor(weights, device=self.device) if weights else None
+
     def partners(self, network: nn.Module) -> dict[str, nn.Module]:
         """Further networks that are trained, by name."""
         return {}
@@ -120,9 +127,12 @@ class AdaptationObjective(ABC):
 
     def supervised(self, fused: Tensor, labels: Tensor) -> Tensor:
         """L_seg of the student for its fused features (n, channels, z, y, x)."""
-        loss = segmentation_loss(self.student.classified(fused), labels)
+        loss = segmentation_loss(self.student.classified(fused), labels, self.class_weights)
         if self.config.deep_supervision:
-            branches = [segmentation_loss(logits, labels) for logits in self.student.branches(fused)]
+            branches = [
+                segmentation_loss(logits, labels, self.class_weights)
+                for logits in self.student.branches(fused)
+            ]
             loss = loss + self.config.deep_supervision * torch.stack(branches).sum()
         return loss
 

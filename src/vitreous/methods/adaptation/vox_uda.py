@@ -74,7 +74,9 @@ class VoxUda(AdaptationObjective):
 
     def partners(self, network: nn.Module) -> dict[str, nn.Module]:
         """The discriminator, and the denoiser if it is a network."""
-        others: dict[str, nn.Module] = {"judge": feature_judge(network, self.config)}
+        others: dict[str, nn.Module] = {}
+        if self.config.adversarial:
+            others["judge"] = feature_judge(network, self.config)
         if self.config.denoiser == "noise-model" and self.config.pseudo_labels:
             others["denoiser"] = WarmConfig().build_unet(0)
         return others
@@ -83,7 +85,8 @@ class VoxUda(AdaptationObjective):
         """Student and discriminator, then the denoiser."""
         self.network.begin_step([self.config.momentum])
         loss = torch.stack(list(self.terms(generator).values())).sum()
-        yield Phase(loss, self.network.trained("judge"), self.where)
+        judges = [name for name in self.network.others if name != "denoiser"]
+        yield Phase(loss, self.network.trained(*judges), self.where)
         if "denoiser" in self.network.others:
             denoiser = self.network.other("denoiser")
             loss = recorrupted_loss(denoiser, self.unlabelled(generator), self.noise_like, generator)
@@ -91,7 +94,7 @@ class VoxUda(AdaptationObjective):
 
     def terms(self, generator: torch.Generator) -> Terms:
         """All losses of the student and of its discriminator."""
-        return self._looked_at(generator)[0]
+        return self._looked_at(generator, at_target=self.adapting)[0]
 
     def monitored(self, generator: torch.Generator) -> tuple[Mapping[str, float], str]:
         """Each term, and how the discriminator, the denoiser and the pseudo-labels stand.
@@ -100,10 +103,10 @@ class VoxUda(AdaptationObjective):
         the denoiser takes off, `kept_share` that of the pseudo-labels and `kept_objects` the part of
         those that is no background.
         """
-        terms, fused, target = self._looked_at(generator)
+        terms, source, seen, target = self._looked_at(generator, at_target=True)
         figures = {name: float(term) for name, term in terms.items()}
-        count = len(target)
-        figures["told_apart"] = told_apart(self.network.other("judge"), fused[:-count], fused[-count:])
+        if self.config.adversarial:
+            figures["told_apart"] = told_apart(self.network.other("judge"), source, seen)
         if self.config.pseudo_labels:
             denoised = self.denoised(target, generator)
             found = self.pseudo_labels(denoised)
@@ -111,31 +114,43 @@ class VoxUda(AdaptationObjective):
             figures["kept_share"], figures["kept_objects"] = found.kept_share, found.object_share
         return figures, ""
 
-    def _looked_at(self, generator: torch.Generator) -> tuple[Terms, Tensor, Tensor]:
-        """The losses, fused features of all volumes, and those of the target, which come last."""
+    @property
+    def labelling(self) -> bool:
+        """Whether pseudo-labels are in use by now."""
+        return self.config.pseudo_labels > 0 and self.progress >= self.config.pseudo_from
+
+    @property
+    def adapting(self) -> bool:
+        """Whether any loss looks at the target by now."""
+        return self.config.adversarial > 0 or self.labelling
+
+    def _looked_at(
+        self, generator: torch.Generator, *, at_target: bool
+    ) -> tuple[Terms, Tensor, Tensor, Tensor]:
+        """The losses, fused features of the source's volumes and of the target's, and the latter.
+
+        There are none of the target if nobody looks at it.
+        """
         values, labels = self.labelled(generator)
-        target = self.unlabelled(generator)
+        target = self.unlabelled(generator) if at_target else values[:0]
         count = len(values)
         noised = self.noised(values, generator)
         taps = self.student.taps(torch.cat([values, *noised, target]))
-        fused = self.student.fused(taps)
-        source = fused[: count * (1 + len(noised))]
-        judged = reversed_domain_loss(
-            self.network.other("judge"), source, fused[-len(target) :], self.progress
-        )
-        terms = {
-            "segmentation": self.supervised(source, labels.repeat(1 + len(noised), 1, 1, 1)),
-            "domains": self.config.adversarial * judged,
-        }
+        copies = 1 + len(noised)
+        source, seen = self.student.fused(taps).tensor_split([count * copies])
+        terms = {"segmentation": self.supervised(source, labels.repeat(copies, 1, 1, 1))}
+        if self.config.adversarial:
+            judged = reversed_domain_loss(self.network.other("judge"), source, seen, self.progress)
+            terms["domains"] = self.config.adversarial * judged
         if noised:
             clean, noisy = (tuple(tap[part * count :][:count] for tap in taps) for part in (0, 1))
             terms["consistency"] = feature_consistency(clean, noisy, self.config.consistency)
-        if self.config.pseudo_labels and self.progress >= self.config.pseudo_from:
+        if self.labelling:
             found = self.pseudo_labels(self.denoised(target, generator))
-            logits = self.student.classified(fused[-len(target) :])
-            agreement = kept_cross_entropy(logits, found.labels, found.kept)
+            kept = found.kept if self.class_weights is None else found.kept * self.class_weights[found.labels]
+            agreement = kept_cross_entropy(self.student.classified(seen), found.labels, kept)
             terms["pseudo_labels"] = self.config.pseudo_labels * agreement
-        return terms, fused, target
+        return terms, source, seen, target
 
     def noised(self, values: Tensor, generator: torch.Generator) -> list[Tensor]:
         """Source volumes (n, 1, z, y, x) with noise like the target's (vox-uda eqs 2 to 6, and 15).

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -130,23 +130,37 @@ def adapted(
     )
     posing = Posing(method, description, source, target, compute, seed, shift)
     try:
-        objective, settings = posing.posed(config)
-        with at_its_dearest(objective):
-            if budget_seconds is not None:
-                steps = steps_within(budget_seconds, objective, settings, store)
-                config = with_changes(config, {"steps": steps})
-                progress.note(f"{steps} steps fit into the time budget")
-            else:
-                tell_time(objective, settings, progress)
-        if budget_seconds is not None:
-            objective, settings = posing.posed(config)
+        objective, settings = posed_in_time(posing.posed, config, budget_seconds, progress, store)
         record = train(objective, settings, progress, store)
     except (MemoryError, RuntimeError) as error:
         if not is_out_of_memory(error):
             raise
         remedy = "close other programs, or use a --config with a smaller batch or width"
         raise InputError("there is not enough memory to train", remedy=remedy) from error
-    return Adapted(SegmentationModel(objective.trained.eval(), description), record, config)
+    return Adapted(SegmentationModel(objective.trained.eval(), description), record, objective.config)
+
+
+def posed_in_time(
+    posed: Callable[[AdaptationConfig], tuple[AdaptationObjective, TrainingSettings]],
+    config: AdaptationConfig,
+    budget_seconds: float | None,
+    progress: Progress,
+    store: CheckpointStore | None = None,
+    *,
+    fewest: int = 1,
+) -> tuple[AdaptationObjective, TrainingSettings]:
+    """What `posed` makes of the configuration, with as many steps as a time budget allows.
+
+    Without one the configuration's steps stay, and how long they will take is said.
+    """
+    objective, settings = posed(config)
+    with at_its_dearest(objective):
+        if budget_seconds is None:
+            tell_time(objective, settings, progress)
+            return objective, settings
+        steps = steps_within(budget_seconds, objective, settings, store, fewest=fewest)
+    progress.note(f"{steps} steps fit into the time budget")
+    return posed(with_changes(config, {"steps": steps}))
 
 
 @dataclass(frozen=True, eq=False)
