@@ -125,3 +125,11 @@ def test_a_template_that_fits_anything_is_no_rival():
     assert by_chance.std() == pytest.approx(1)
     np.testing.assert_array_equal(against_chance(picks["self"], places["self"][:3]), picks["self"])
     np.testing.assert_array_equal(against_chance(picks["self"], np.ones(9)), picks["self"])
+
+
+def test_without_places_to_compare_with_nothing_is_said_to_be_missing():
+    rng = np.random.default_rng(0)
+    crowded = PickScores(rng.normal(10, 1, 40), {"another": rng.normal(0, 1, 40)}, rng.normal(0, 1, 7))
+    verdict = judge_class(crowded)
+    assert verdict.outcome == UNCLEAR
+    assert "no room for random places" in verdict.reasons[0]

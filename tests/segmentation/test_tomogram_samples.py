@@ -4,8 +4,12 @@ import numpy as np
 import pytest
 import torch
 
-from vitreous.segmentation.balanced import class_weights
-from vitreous.segmentation.tomogram_samples import LabelledBox, TomogramSamples
+from vitreous.segmentation.tomogram_samples import (
+    LabelledBox,
+    TomogramSamples,
+    UnlabelledCrops,
+    class_weights,
+)
 from vitreous.training import step_generator
 
 SIDE = 16
@@ -89,3 +93,22 @@ def test_crops_without_noise_of_their_own_carry_their_labels_through_turns_and_h
     assert torch.allclose(rest, rest[:, :1, :1].expand_as(rest), atol=1e-5)
     again = samples.draw(30, torch.Generator().manual_seed(0))
     assert torch.equal(again[0], drawn)
+
+
+def test_crops_of_a_tomogram_are_pieces_of_it_turned_as_its_wedge_allows():
+    tomogram = np.random.default_rng(1).normal(size=(18, 20, 22)).astype(np.float32)
+    turns = ((), (0, 2))
+    crops = UnlabelledCrops(tomogram, SIDE, turns=turns)
+    drawn = crops.draw(40, step_generator(0, 0))
+    assert drawn.shape == (40, 1, SIDE, SIDE, SIDE)
+    assert torch.equal(drawn, crops.draw(40, step_generator(0, 0)))
+    pieces = np.lib.stride_tricks.sliding_window_view(tomogram, (SIDE,) * 3)
+    first = {
+        float(np.flip(piece, turn)[0, 0, 0]) for turn in turns for piece in pieces.reshape(-1, *(SIDE,) * 3)
+    }
+    corners = {float(crop[0, 0, 0, 0]) for crop in drawn}
+    assert corners <= first
+    assert len(corners) > 20  # of 210 possible ones
+    thin = UnlabelledCrops(tomogram[:7], SIDE).draw(1, step_generator(0, 0))[0, 0]
+    assert thin.shape == (SIDE,) * 3
+    assert len(np.unique(thin[:, 3, 3])) == 7  # reflected

@@ -2,6 +2,7 @@
 
 import json
 import re
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -9,7 +10,7 @@ import pytest
 from scipy.ndimage import gaussian_filter
 
 from vitreous.core import InputError, Interrupted, SilentProgress, Volume
-from vitreous.evidence import FOUND, NOT_FOUND, judge_class
+from vitreous.evidence import FOUND, NOT_FOUND, UNCLEAR, judge_class
 from vitreous.io import open_volume, write_volume
 from vitreous.picking import Picks
 from vitreous.simulate import wedge_filtered
@@ -57,6 +58,9 @@ def test_a_request_survives_its_record(tmp_path):
         (("phantom:tric", "phantom:tric"), "given twice"),
         (("map.mrc",), "mass in kDa"),
         (("nothing",), "is no structure"),
+        (("phantom:tric", "elsewhere/TRiC.pdb"), "share the name tric"),
+        (("a b.pdb", "a_b.pdb"), "share the name a_b"),
+        (("beads/gold.mrc@900",), "share the name gold"),
     ],
 )
 def test_structures_that_make_no_sense_are_refused(tmp_path, structures, text):
@@ -172,7 +176,7 @@ def test_random_places_keep_away_from_picks():
 def test_nothing_picked_is_not_found(tomogram, tmp_path):
     work = Work(asked(tomogram, tmp_path / "out"), SilentProgress())
     nothing = np.zeros((0, 3))
-    scores, beside = scored(work, "phantom:tric", nothing, noise(1), np.random.default_rng(0))
+    scores, beside = scored(work, "phantom:tric", nothing, nothing, noise(1), np.random.default_rng(0))
     assert judge_class(scores).outcome == NOT_FOUND
     assert beside["share better than its mirror image"] == 0.0
 
@@ -185,9 +189,92 @@ def test_noise_alone_is_never_found(tomogram, tmp_path):
     for trial in range(20):
         rng = np.random.default_rng(trial)
         picks = random_places(work.subject.working.shape, 20.0, np.zeros((0, 3)), 0, rng)[:12]
-        scores, _ = scored(work, "phantom:tric", picks, noise(100 + trial), rng)
+        scores, _ = scored(work, "phantom:tric", picks, picks, noise(100 + trial), rng)
         outcomes.append(judge_class(scores).outcome)
     assert FOUND not in outcomes
+
+
+def test_random_places_keep_away_from_picks_that_are_not_judged_too(tomogram, tmp_path, monkeypatch):
+    kept_away = []
+    monkeypatch.setattr(
+        "vitreous.workflows.annotate.alignment.random_places",
+        lambda shape, spacing, away_from, *_: kept_away.append(away_from) or np.zeros((0, 3)),
+    )
+    work = Work(asked(tomogram, tmp_path / "out"), SilentProgress())
+    everything = np.array([[300.0, 600.0, 600.0], [100.0, 200.0, 200.0]])
+    scores, _ = scored(work, "phantom:tric", everything[:1], everything, noise(1), np.random.default_rng(0))
+    assert np.array_equal(kept_away[0], everything)
+    assert judge_class(scores).outcome == UNCLEAR  # there is nothing to compare with
+
+
+def test_boxes_aligned_in_blocks_keep_their_order(tomogram, tmp_path, monkeypatch):
+    work = Work(asked(tomogram, tmp_path / "out"), SilentProgress())
+    template = work.templates["phantom:tric"]
+    boxes = boxes_for(work, template)
+    data = 0.02 * noise(4)  # the first particles are much weaker
+    places = np.array([[16, 16, 16], [16, 44, 20], [16, 20, 48], [14, 46, 46], [18, 32, 32]])
+    for index, place in enumerate(places):
+        low = place - template.side // 2
+        cut = tuple(slice(max(0, s), s + template.side) for s in low)
+        part = template.density[tuple(slice(max(0, -s), None) for s in low)]
+        data[cut] += 0.1 * (1 + index) ** 2 * part[tuple(slice(0, n) for n in data[cut].shape)]
+    whole = boxes.aligned_at(data, 20.0 * places, template.density)
+    monkeypatch.setattr("vitreous.workflows.annotate.alignment.AT_ONCE", 2)
+    parts = boxes.aligned_at(data, 20.0 * places, template.density)
+    assert np.allclose(whole.scores, parts.scores, atol=0.02)  # each block is whitened for itself
+    assert np.allclose(whole.shifts_voxel, parts.shifts_voxel, atol=0.5)
+    assert len(boxes.aligned_at(data, np.zeros((0, 3)), template.density)) == 0
+
+
+def test_what_is_of_no_run_is_not_replaced(tomogram, tmp_path):
+    folder = tmp_path / "mine"
+    folder.mkdir()
+    mine = write_volume(folder / "labels.mrc", Volume(noise(2), 20.0))
+    before = mine.read_bytes()
+    for request in (asked(tomogram, folder), replace(asked(tomogram, folder), overwrite=True)):
+        with pytest.raises(InputError, match=r"labels\.mrc: is there already"):
+            annotate_file(request, SilentProgress())
+    with pytest.raises(InputError, match="would be replaced by the result"):
+        annotate_file(replace(asked(mine, folder), overwrite=True), SilentProgress())
+    assert mine.read_bytes() == before
+    (folder / "run.json").write_text('{"schema": 1, "kind": "average", "status": "done", "request": {}}')
+    with pytest.raises(InputError, match="a run of another kind"):
+        annotate_file(replace(asked(tomogram, folder), overwrite=True), SilentProgress())
+
+
+def test_nothing_of_an_earlier_run_is_taken_over(tomogram, tmp_path, monkeypatch):
+    seen = []
+    stages = (
+        chain_module.Stage(
+            "inspect", lambda work: seen.append(sorted(p.name for p in left(work))) or {}, "x"
+        ),
+        chain_module.Stage("judge", lambda work: {"structures": {}}, "y"),
+    )
+
+    def left(work):
+        return [path for path in work.folder.rglob("*") if path.name not in ("run.json", ".lock")]
+
+    monkeypatch.setattr(chain_module, "STAGES", stages)
+    monkeypatch.setattr(chain_module, "annotation_report", lambda *_: "")
+    request = asked(tomogram, tmp_path / "out")
+    annotate_file(request, SilentProgress())
+    for name in ("denoise/run.json", "checkpoints/steps.json", "picks/other.star", "denoised.mrc"):
+        path = request.output / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_text("old")
+    again = replace(asked(tomogram, tmp_path / "out", seed=2), overwrite=True)
+    annotate_file(again, SilentProgress())
+    assert seen == [[], []]
+
+
+@pytest.mark.parametrize(("binning", "text"), [(2, "voxels of 40 Å.*smaller --binning"), (None, "")])
+def test_voxels_that_nothing_is_simulated_in_are_refused(tomogram, tmp_path, binning, text):
+    work = Work(asked(tomogram, tmp_path / "out", binning=binning), SilentProgress())
+    if not text:
+        assert work.subject.spacing_angstrom == pytest.approx(20.0)
+        return
+    with pytest.raises(InputError, match=text):
+        _ = work.subject
 
 
 def test_a_failing_stage_leaves_the_earlier_and_says_how_to_go_on(tomogram, tmp_path, monkeypatch):
@@ -287,9 +374,9 @@ def test_the_whole_chain_stops_goes_on_and_judges_noise_honestly(tomogram, tmp_p
     monkeypatch.setattr("vitreous.workflows.annotate.confirm.THOROUGH", QUICK)
     monkeypatch.setattr("vitreous.workflows.annotate.alignment.MOST_JUDGED", 6)
     monkeypatch.setattr("vitreous.workflows.annotate.believe.MOST_JUDGED", 6)
-    monkeypatch.setattr("vitreous.workflows.annotate.alignment.ELSEWHERE", 6)
+    monkeypatch.setattr("vitreous.workflows.annotate.alignment.ELSEWHERE", 8)
     monkeypatch.setattr("vitreous.workflows.annotate.alignment.strangers", lambda *_: [])
-    request = asked(tomogram, tmp_path / "out", steps=2)
+    request = asked(tomogram, tmp_path / "out", steps=2, adapt=True)
     first = StoppedIn("training the segmentation network")
     with pytest.raises(Interrupted):
         annotate_file(request, first)
@@ -305,6 +392,7 @@ def test_the_whole_chain_stops_goes_on_and_judges_noise_honestly(tomogram, tmp_p
     assert told["outcome"] != FOUND
     assert told["all_picks"] >= 4
     run = json.loads((folder / "run.json").read_text(encoding="utf-8"))
+    assert "pseudo_labels" in run["stages"]["train"]["figures"]
     half_maps = run["stages"]["average"]["averages"]["phantom:tric"]
     assert len(half_maps["fsc"][0]) == len(half_maps["fsc"][1]) > 4
     assert open_volume(folder / "labels.mrc").shape == (32, 64, 64)

@@ -45,6 +45,9 @@ def annotate_command(
     binning: Annotated[
         int | None, typer.Option(help="The network works on voxels so many times wider.")
     ] = None,
+    adapt: Annotated[
+        bool, typer.Option("--adapt", help="Adapt the network to the tomogram by its own labels (Vox-UDA).")
+    ] = False,
     invert: Inverted = None,
     voxel_size: VoxelSize = None,
     max_memory: MaxMemory = None,
@@ -58,9 +61,16 @@ def annotate_command(
     budget = budget_of(steps, time_budget)
     progress = ConsoleProgress(quiet=quiet)
 
-    from vitreous.workflows.annotate import AnnotateRequest, AnnotateSettings, annotate_file
+    from vitreous.workflows.annotate import (
+        AnnotateRequest,
+        AnnotateSettings,
+        absolute_structure,
+        annotate_file,
+    )
 
-    settings = AnnotateSettings(steps, budget, seed, device, max_memory, invert, tilt_range, defocus, binning)
+    settings = AnnotateSettings(
+        steps, budget, seed, device, max_memory, invert, tilt_range, defocus, binning, adapt
+    )
     file, *more = words  # an option takes one word, so the other structures stand among the arguments
     request = AnnotateRequest(
         Path(file).absolute(),
@@ -104,17 +114,6 @@ def show_demo(facts: dict[str, Any], *, as_json: bool) -> None:
         for name, found in facts["structures"].items()
     ]
     print_result(facts, [*lines, *places(facts)], as_json=as_json)
-
-
-def absolute_structure(text: str) -> str:
-    """A structure with the absolute path of its file, if it is one.
-
-    Examples
-    --------
-    >>> absolute_structure("phantom:tric")
-    'phantom:tric'
-    """
-    return text if text.startswith(("phantom:", "pdb:")) else str(Path(text).absolute())
 
 
 def show_annotated(facts: dict[str, Any], *, as_json: bool) -> None:

@@ -1,6 +1,6 @@
 """How far to believe what was found: decoys, tests with stated error rates, and verdicts in words."""
 
-from vitreous.evidence.decoys import low_passed, mirror_image, phase_randomized, slab_of
+from vitreous.evidence.decoys import mirror_image, phase_randomized, slab_of
 from vitreous.evidence.detail import DetailEvidence, detail_beyond
 from vitreous.evidence.verdict import (
     FEWEST_ELSEWHERE,
@@ -26,7 +26,6 @@ __all__ = [
     "against_chance",
     "detail_beyond",
     "judge_class",
-    "low_passed",
     "mirror_image",
     "phase_randomized",
     "slab_of",

@@ -9,7 +9,6 @@ from numpy.typing import NDArray
 from vitreous.core import Template
 
 BILAYER_ANGSTROM = 40.0  # between the head groups of a membrane
-EDGE_SHARE = 0.15  # of the cut-off frequency, over which a low-pass filter falls
 
 Array = NDArray[np.float32]
 
@@ -39,16 +38,6 @@ def phase_randomized(density: Array, rng: np.random.Generator, beyond: float = 0
     phases[0, 0, 0] = np.sign(transform[0, 0, 0].real) or 1
     changed = np.where(frequencies(density.shape) > beyond, np.abs(transform) * phases, transform)
     result: Array = scipy.fft.irfftn(changed, s=density.shape).astype(np.float32)
-    return result
-
-
-def low_passed(density: Array, voxel_spacing_angstrom: float, resolution_angstrom: float) -> Array:
-    """The density without what is finer than a resolution; a cosine edge ends there."""
-    cutoff = voxel_spacing_angstrom / resolution_angstrom
-    start = cutoff * (1 - EDGE_SHARE)
-    position = np.clip((frequencies(density.shape) - start) / (cutoff - start), 0, 1)
-    weight = 0.5 * (1 + np.cos(np.pi * position))
-    result: Array = scipy.fft.irfftn(scipy.fft.rfftn(density) * weight, s=density.shape).astype(np.float32)
     return result
 
 

@@ -13,11 +13,9 @@ from scipy.stats import mannwhitneyu, wilcoxon
 from vitreous.evidence.detail import DetailEvidence
 
 FOUND, NOT_FOUND, UNCLEAR = "found", "not found", "not enough evidence"
+FEWEST_ELSEWHERE = 8  # random places: with fewer there is no telling what chance does
 
 Real = NDArray[np.float64]
-
-
-FEWEST_ELSEWHERE = 8
 
 
 class VerdictConfig(BaseModel):
@@ -151,6 +149,9 @@ def judge_class(
     count, level = len(scores.structure), config.level / structures
     if not count:
         return Verdict(NOT_FOUND, 0, 0, 1.0, 1.0, {}, "", ("Nothing was picked.",))
+    if len(scores.elsewhere) < FEWEST_ELSEWHERE:
+        why = f"{count} picks leave no room for random places to compare them with: nothing can be said."
+        return Verdict(UNCLEAR, count, 0, 1.0, 1.0, {}, "", (why,))
     p_noise, above = against_noise(scores, config)
     shares = {name: share_better(scores.structure, other) for name, other in scores.decoys.items()}
     tests = {name: paired_test(scores.structure, other) for name, other in scores.decoys.items()}
@@ -174,8 +175,6 @@ def judge_class(
 
 def against_noise(scores: PickScores, config: VerdictConfig) -> tuple[float, int]:
     """P value of picks against random places, and about how many picks stand above these."""
-    if len(scores.elsewhere) < 2:
-        return 1.0, 0
     p_value = float(mannwhitneyu(scores.structure, scores.elsewhere, alternative="greater").pvalue)
     limit = np.quantile(scores.elsewhere, 1 - config.most_of_noise)
     beyond = float((scores.structure > limit).mean())

@@ -1,4 +1,4 @@
-"""Labelled crops of tomograms, or of simulated specimens under a tomogram's own noise."""
+"""Crops of tomograms, and labelled ones of simulated specimens under a tomogram's own noise."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from vitreous.core import read_block
 from vitreous.fourier import NoiseGenerator
 
 WRAP = 16  # drawn noise is periodic: a crop is cut from a block this much larger
@@ -111,6 +112,50 @@ class TomogramSamples:
             values = values + self.noise.draw(generator)[0][(slice(0, self.side),) * 3]
         labels = torch.from_numpy(box.labels[cut].astype(np.int64)).flip(flips)
         return values, labels
+
+
+class UnlabelledCrops:
+    """Draws crops of a tomogram of which nothing is known; see `training.UnlabelledSamples`.
+
+    Parameters
+    ----------
+    tomogram
+        (z, y, x) float32, standardized; reflected where a side is shorter than `side`.
+    side, turns
+        As for `TomogramSamples`.
+    """
+
+    def __init__(
+        self, tomogram: NDArray[np.float32], side: int, *, turns: Sequence[tuple[int, ...]] = PROPER
+    ) -> None:
+        self.tomogram, self.side, self.turns = tomogram, side, tuple(turns)
+
+    def draw(self, count: int, generator: torch.Generator) -> Tensor:
+        """Values (count, 1, z, y, x) float32."""
+
+        def integer(stop: int) -> int:
+            return int(torch.randint(stop, (), generator=generator))
+
+        crops = []
+        for _ in range(count):
+            starts = [integer(max(0, length - self.side) + 1) for length in self.tomogram.shape]
+            crop = torch.from_numpy(read_block(self.tomogram, starts, (self.side,) * 3))
+            crops.append(crop.flip(self.turns[integer(len(self.turns))]))
+        return torch.stack(crops)[:, None]
+
+
+def class_weights(boxes: Sequence[LabelledBox], classes: int) -> tuple[float, ...]:
+    """Inverse roots of each class's share of all voxels; 1 for the most common one, 0 for what is nowhere.
+
+    Examples
+    --------
+    >>> labels = np.repeat([0, 1], [16, 4]).reshape(1, 4, 5)
+    >>> class_weights([LabelledBox(np.zeros((1, 4, 5), np.float32), labels)], 3)
+    (1.0, 2.0, 0.0)
+    """
+    counts = np.sum([np.bincount(box.labels.ravel(), minlength=classes) for box in boxes], axis=0)
+    shares = counts / counts.max()
+    return tuple(float(share**-0.5) if share > 0 else 0.0 for share in shares)
 
 
 def _places(boxes: Sequence[LabelledBox], label: int, most: int = 20_000) -> NDArray[np.int64]:

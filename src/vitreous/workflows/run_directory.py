@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import platform
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -138,6 +139,17 @@ class RunDirectory:
         }
         self.write(record)
         return record
+
+
+def plain(value: float | None) -> float | None:
+    """None for what JSON cannot say: no number, or an infinite one.
+
+    Examples
+    --------
+    >>> plain(2.5), plain(float("inf"))
+    (2.5, None)
+    """
+    return value if value is not None and math.isfinite(value) else None
 
 
 def versions() -> dict[str, str]:

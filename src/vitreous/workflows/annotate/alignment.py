@@ -26,6 +26,7 @@ from vitreous.workflows.simulate.structures import template_of
 SEARCHED_ANGSTROM = 60.0  # of the poses that are averaged
 MOST_JUDGED = 80  # picks of a class, drawn from all: more would only make it slower
 ELSEWHERE = 40
+AT_ONCE = 256  # boxes that are aligned together
 WIDER = 1.5  # side of a box in diameters of the structure
 DEFOCI = 6
 LOWEST, HIGHEST = 0.02, 0.45  # cycles/voxel
@@ -84,6 +85,20 @@ class Boxes:
         highest = HIGHEST if not finest_angstrom else min(HIGHEST, self.spacing_angstrom / finest_angstrom)
         within = search.model_copy(update={"band": (LOWEST, highest)})
         return align(boxes, self.fitted(density), self.passed, within, progress=self.progress)
+
+    def aligned_at(
+        self,
+        data: Array,
+        positions_angstrom: NDArray[np.float64],
+        density: Array,
+        *,
+        search: SearchConfig = QUICK,
+    ) -> Alignment:
+        """`aligned` of what is cut out at many positions, some hundred at a time: memory does not grow."""
+        parts = np.array_split(positions_angstrom, max(1, -(-len(positions_angstrom) // AT_ONCE)))
+        found = [self.aligned(self.cut(data, part), density, search=search) for part in parts]
+        columns = zip(*((a.rotations, a.shifts_voxel, a.scores) for a in found), strict=True)
+        return Alignment(*(torch.cat(column) for column in columns))
 
 
 def boxes_for(work: Work, template: Template) -> Boxes:
@@ -152,13 +167,22 @@ def beyond_chance(
 
 
 def scored(
-    work: Work, name: str, positions: NDArray[np.float64], judged: Array, rng: np.random.Generator
+    work: Work,
+    name: str,
+    positions: NDArray[np.float64],
+    everything: NDArray[np.float64],
+    judged: Array,
+    rng: np.random.Generator,
 ) -> tuple[PickScores, Mapping[str, float]]:
-    """Scores of the picks of a structure, of its decoys and of random places; and of the mirror image."""
+    """Scores of some picks of a structure, of its decoys and of random places; and of the mirror image.
+
+    Random places keep away from everything that was picked of it: with particles among them chance looks
+    too good.
+    """
     template = work.templates[name]
     boxes = boxes_for(work, template)
     apart = 0.5 * diameter_of(template)
-    empty = random_places(judged.shape, boxes.spacing_angstrom, positions, apart, rng)
+    empty = random_places(judged.shape, boxes.spacing_angstrom, everything, apart, rng)
     picked, elsewhere = boxes.cut(judged, positions), boxes.cut(judged, empty)
     right, by_chance = beyond_chance(boxes, template.density, picked, elsewhere)
     decoys = {

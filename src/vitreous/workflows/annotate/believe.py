@@ -18,9 +18,12 @@ from vitreous.metrics import fsc_resolution, masked_fsc
 from vitreous.picking import Picks
 from vitreous.workflows.annotate.alignment import MOST_JUDGED, SEARCHED_ANGSTROM, boxes_for, scored
 from vitreous.workflows.annotate.picks import read_picks
-from vitreous.workflows.annotate.work import Work, file_name
+from vitreous.workflows.annotate.request import file_name
+from vitreous.workflows.annotate.work import Work
+from vitreous.workflows.run_directory import plain
 
 FINEST_ANGSTROM = 30.0  # the CTF changes its sign beyond it
+SMEARED = 2.0  # frequencies of a box: so far a mask carries what particles were aligned by
 FEWEST_FOR_HALVES = 4
 JUDGE_SEED = 5
 
@@ -31,16 +34,21 @@ def average(work: Work) -> dict[str, Any]:
 
 
 def halves_of(work: Work, name: str) -> dict[str, Any]:
-    """Average the picks of one structure in two halves, and say how far these agree."""
+    """Average the picks of one structure in two halves, and say how far these agree.
+
+    Poses come from the copy that was searched, so that the noise of the other one, whose average is compared
+    with the structure, had no part in them.
+    """
     picks = judged_picks(work, name)
     if len(picks) < FEWEST_FOR_HALVES:
         return {"particles": len(picks)}
     subject, template = work.subject, work.templates[name]
     boxes = boxes_for(work, template)
-    _, judged = subject.split(work.request.settings.seed)
-    hidden = boxes.cut(judged, picks.positions_angstrom)
-    poses = boxes.aligned(hidden, template.density, SEARCHED_ANGSTROM)
-    shown = boxes.cut(subject.working, picks.positions_angstrom)
+    searched, judged = subject.split(work.request.settings.seed)
+    seen, hidden, shown = (
+        boxes.cut(data, picks.positions_angstrom) for data in (searched, judged, subject.working)
+    )
+    poses = boxes.aligned(seen, template.density, SEARCHED_ANGSTROM)
     made, unseen = (WedgeAverage(boxes.side), WedgeAverage(boxes.side)), WedgeAverage(boxes.side)
     for index in range(len(picks)):
         one = torch.tensor([index])
@@ -55,18 +63,20 @@ def halves_of(work: Work, name: str) -> dict[str, Any]:
         write_volume(path, Volume(volume, spacing), overwrite=True, label="vitreous annotate: half map")
     seed = work.request.settings.seed
     curve = masked_fsc(volumes[0], volumes[1], mask, seed=seed).curve
-    known = boxes.fitted(template.density).numpy() * mask
+    evidence_beyond = 1 / (1 / SEARCHED_ANGSTROM + SMEARED / (boxes.side * boxes.spacing_angstrom))
     detail = detail_beyond(
-        unseen.volume().numpy() * mask,
-        known,
+        unseen.volume().numpy(),
+        boxes.fitted(template.density).numpy(),
+        mask,
         boxes.spacing_angstrom,
-        (SEARCHED_ANGSTROM, FINEST_ANGSTROM),
+        (evidence_beyond, FINEST_ANGSTROM),
         np.random.default_rng([JUDGE_SEED, seed]),
     )
     return {
         "particles": len(picks),
         "fsc": [curve[0].tolist(), curve[1].tolist()],
-        "resolution_angstrom": fsc_resolution(curve, boxes.spacing_angstrom, threshold=0.143),
+        "resolution_angstrom": plain(fsc_resolution(curve, boxes.spacing_angstrom, threshold=0.143)),
+        "evidence_beyond_angstrom": round(evidence_beyond, 1),
         "detail": None if detail is None else asdict(detail),
         "tilts": polar_angles(poses.rotations.numpy()),
     }
@@ -82,7 +92,9 @@ def judge(work: Work) -> dict[str, Any]:
         everything = read_picks(work, name)
         picks = judged_picks(work, name)
         averages = work.facts["average"]["averages"][name]
-        scores, beside = scored(work, name, picks.positions_angstrom, judged, rng)
+        scores, beside = scored(
+            work, name, picks.positions_angstrom, everything.positions_angstrom, judged, rng
+        )
         detail = averages.get("detail")
         told = (
             DetailEvidence(**{**detail, "band_angstrom": tuple(detail["band_angstrom"])}) if detail else None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -23,7 +24,12 @@ from vitreous.workflows.annotate.estimate import check_memory, minutes_needed
 from vitreous.workflows.annotate.network import segment, simulate, train_network
 from vitreous.workflows.annotate.picks import pick
 from vitreous.workflows.annotate.report import annotation_report, middle_png, warnings_of
-from vitreous.workflows.annotate.request import FIRST_BUDGET_SHARE, AnnotateRequest, AnnotateSettings
+from vitreous.workflows.annotate.request import (
+    FIRST_BUDGET_SHARE,
+    AnnotateRequest,
+    AnnotateSettings,
+    absolute_structure,
+)
 from vitreous.workflows.annotate.work import Work
 from vitreous.workflows.denoise import DenoiseSettings
 from vitreous.workflows.denoise_files import DenoiseRequest, denoise_file
@@ -36,6 +42,18 @@ from vitreous.workflows.run_directory import (
 )
 
 KIND = "annotate"
+OUTPUTS = (
+    "denoise",
+    "denoised.mrc",
+    "training",
+    "checkpoints",
+    "model",
+    "probabilities",
+    "picks",
+    "labels.mrc",
+    "averages",
+    "report.html",
+)
 
 
 @dataclass(frozen=True)
@@ -126,6 +144,7 @@ def annotate_file(request: AnnotateRequest, progress: Progress) -> dict[str, Any
         if resuming:
             work.facts = dict(run.read().get("stages", {}))
         else:
+            forget(run)
             progress.note(f"{len(STAGES)} stages, about {minutes_needed(work):.0f} min in all; {memory}")
         facts = run.begin(
             KIND, request.to_json(), inputs_sha256=inputs, command=request.command(), stages=work.facts
@@ -183,7 +202,7 @@ def annotate(
     """
     request = AnnotateRequest(
         Path(tomogram).absolute(),
-        tuple(structures),
+        tuple(absolute_structure(text) for text in structures),
         Path(output).absolute(),
         AnnotateSettings(**settings),
         voxel_size_angstrom,
@@ -247,8 +266,17 @@ def digests(work: Work) -> dict[str, str]:
 
 def claim(request: AnnotateRequest, run: RunDirectory, inputs: Mapping[str, str]) -> bool:
     """Make sure that the folder is free for this request; whether a stopped run of it is gone on with."""
+    elsewhere = "choose another -o"
     if request.input.resolve() in (run.path.resolve(), *run.path.resolve().parents):
-        raise InputError("lies in the input", path=run.path, remedy="choose another -o")
+        raise InputError("lies in the input", path=run.path, remedy=elsewhere)
+    written = {run.path.resolve() / name for name in OUTPUTS}
+    if written & {request.input.resolve(), *request.input.resolve().parents}:
+        raise InputError("would be replaced by the result", path=request.input, remedy=elsewhere)
+    if run.exists() and run.read()["kind"] != KIND:
+        raise InputError("holds a run of another kind", path=run.path, remedy=elsewhere)
+    others = [path for path in sorted(written) if path.exists() and not run.exists()]
+    if others:
+        raise InputError("is there already, and of no run", path=others[0], remedy=elsewhere)
     if run.exists() and not request.overwrite:
         resuming = run.unfinished(request.is_of, inputs, False)
         if not resuming:
@@ -258,6 +286,16 @@ def claim(request: AnnotateRequest, run: RunDirectory, inputs: Mapping[str, str]
         return True
     check_writable(run.path / "run.json", 0, True)
     return False
+
+
+def forget(run: RunDirectory) -> None:
+    """Delete what an earlier run left, so that nothing of it is taken for a result of this one."""
+    for name in OUTPUTS:
+        path = run.path / name
+        if path.is_dir():
+            shutil.rmtree(path)
+        else:
+            path.unlink(missing_ok=True)
 
 
 def resume_annotation(run_dir: Path, progress: Progress) -> dict[str, Any]:

@@ -17,7 +17,6 @@ from vitreous.picking import Picks
 from vitreous.workflows.annotate.alignment import (
     THOROUGH,
     Boxes,
-    beyond_chance,
     boxes_for,
     decoys_of,
     random_places,
@@ -57,7 +56,7 @@ def confirmed(work: Work, candidates: Real, searched: Array) -> dict[str, Confir
     found: dict[str, Confirmed] = {}
     for name, one in fits.items():
         own = one.select((one.picks.scores >= best) & (one.picks.scores >= LEAST_DEVIATIONS))
-        rivals = rival_scores(work, name, own.picks.positions_angstrom, searched, rng)
+        rivals = rival_scores(work, name, own.picks.positions_angstrom, candidates, searched, rng)
         right = own.select(own.picks.scores > rivals)
         found[name] = right.select(of_one_kind(right.picks.scores))
         work.progress.advance()
@@ -79,9 +78,9 @@ def fit(work: Work, name: str, candidates: Real, searched: Array, rng: np.random
     """How well each candidate fits one structure, where exactly and how turned; in the candidates' order."""
     template = work.templates[name]
     boxes = boxes_for(work, template)
-    aligned = boxes.aligned(boxes.cut(searched, candidates), template.density, search=THOROUGH)
-    elsewhere = boxes.cut(searched, chance_places(boxes, candidates, searched, rng))
-    chance = boxes.aligned(elsewhere, template.density, search=THOROUGH)
+    aligned = boxes.aligned_at(searched, candidates, template.density, search=THOROUGH)
+    elsewhere = chance_places(boxes, candidates, searched, rng)
+    chance = boxes.aligned_at(searched, elsewhere, template.density, search=THOROUGH)
     scores = against_chance(aligned.scores.numpy(), chance.scores.numpy())
     centres = boxes.spacing_angstrom * np.rint(candidates / boxes.spacing_angstrom)
     positions = centres + boxes.spacing_angstrom * aligned.shifts_voxel.numpy()
@@ -97,14 +96,23 @@ def chance_places(boxes: Boxes, candidates: Real, searched: Array, rng: np.rando
     return places
 
 
-def rival_scores(work: Work, name: str, positions: Real, searched: Array, rng: np.random.Generator) -> Real:
-    """The highest score that any decoy of a structure has at each of its picks."""
-    boxes = boxes_for(work, work.templates[name])
-    picked, highest = boxes.cut(searched, positions), np.full(len(positions), -np.inf)
-    elsewhere = boxes.cut(searched, chance_places(boxes, positions, searched, rng))
+def rival_scores(
+    work: Work, name: str, positions: Real, candidates: Real, searched: Array, rng: np.random.Generator
+) -> Real:
+    """The highest score that any decoy of a structure has at each of its picks, (n,).
+
+    Searched for as thoroughly as the structure was, and compared with the same kind of chance.
+    """
+    boxes, highest = boxes_for(work, work.templates[name]), np.full(len(positions), -np.inf)
+    elsewhere = chance_places(boxes, candidates, searched, rng)
     for other, density in decoys_of(work, name, rng).items() if len(positions) else ():
-        if other not in work.templates:  # which was asked for, and is compared with already
-            highest = np.maximum(highest, beyond_chance(boxes, density, picked, elsewhere)[0])
+        if other in work.templates:  # which was asked for, and is compared with already
+            continue
+        here, chance = (
+            boxes.aligned_at(searched, places, density, search=THOROUGH).scores.numpy()
+            for places in (positions, elsewhere)
+        )
+        highest = np.maximum(highest, against_chance(here, chance))
     return highest
 
 

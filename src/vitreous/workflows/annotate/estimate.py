@@ -6,12 +6,15 @@ from vitreous.core import InputError
 from vitreous.inference import available_memory, parse_memory
 from vitreous.inference.memory import BASE_BYTES, GIGABYTE
 from vitreous.methods.noise_model import NoiseModel, NoiseModelConfig
+from vitreous.methods.supervised.pairs import COARSEST_ANGSTROM
 from vitreous.training import seconds_per_step
+from vitreous.workflows.annotate.alignment import AT_ONCE, boxes_for
 from vitreous.workflows.annotate.network import STEPS
 from vitreous.workflows.annotate.work import Work
 from vitreous.workflows.denoise import DenoiseSettings, Source, plan_denoising
 
 TRAINING_BYTES = 600_000_000  # of the segmentation network and its batch, rounded up
+ALIGNED = 6  # copies of a box while it is aligned, spectra among them
 VOLUMES = 10  # arrays of the working volume's size at once: both copies, and the noise as it is drawn
 # Measured on one tomogram of 64 × 192 × 192 voxels, in steps of the denoising network.
 SEGMENTATION_STEP = 0.65
@@ -31,7 +34,9 @@ def bytes_needed(work: Work) -> int:
         Source(subject.volume), DenoiseSettings(device=settings.device, max_memory=settings.max_memory)
     ).memory.peak_bytes
     held = subject.working.nbytes * (VOLUMES + 2 * len(work.names))
-    return max(denoising, BASE_BYTES + TRAINING_BYTES + held + subject.volume.data.size)
+    side = max(boxes_for(work, template).side for template in work.templates.values())
+    training_or_aligning = max(TRAINING_BYTES, 4 * ALIGNED * AT_ONCE * side**3)
+    return max(denoising, BASE_BYTES + training_or_aligning + held + subject.volume.data.size)
 
 
 def check_memory(work: Work) -> str:
@@ -41,7 +46,9 @@ def check_memory(work: Work) -> str:
     allowed = free if limit is None else min(free, parse_memory(limit))
     if needed > allowed:
         text = f"needs {needed / GIGABYTE:.1f} GB of memory and {allowed / GIGABYTE:.3g} GB may be used"
-        remedy = f"add --binning {2 * work.subject.prepared.binning}, crop it, or ask for fewer structures"
+        remedy = "crop it, or ask for fewer structures"
+        if 2 * work.subject.spacing_angstrom <= COARSEST_ANGSTROM:
+            remedy = f"add --binning {2 * work.subject.prepared.binning}, {remedy}"
         raise InputError(text, path=work.request.input, remedy=remedy)
     return f"up to {needed / GIGABYTE:.1f} GB of memory"
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +10,11 @@ import numpy as np
 
 from vitreous.core import Volume, as_spacing, measure_voxels
 from vitreous.io import open_volume, write_volume
-from vitreous.methods.method import placed
+from vitreous.methods.adaptation import (
+    AdaptationConfig,
+    AdaptationObjective,
+    objective_for,
+)
 from vitreous.segmentation import (
     ModelDescription,
     SegmentationModel,
@@ -20,18 +24,33 @@ from vitreous.segmentation import (
     save_segmentation_model,
     segment_volume,
 )
-from vitreous.segmentation.balanced import BalancedObjective, class_weights
-from vitreous.segmentation.tomogram_samples import PROPER, LabelledBox, TomogramSamples
-from vitreous.training import CheckpointStore, TrainingSettings, steps_within, tell_time, train
-from vitreous.workflows.annotate.request import FIRST_BUDGET_SHARE
+from vitreous.segmentation.tomogram_samples import (
+    PROPER,
+    LabelledBox,
+    TomogramSamples,
+    UnlabelledCrops,
+    class_weights,
+)
+from vitreous.training import CheckpointStore, TrainingSettings, train
+from vitreous.workflows.adapt.model import posed_in_time
+from vitreous.workflows.annotate.request import FIRST_BUDGET_SHARE, file_name
 from vitreous.workflows.annotate.specimens import DEFOCUS_UM, SpecimenPlan, specimens
 from vitreous.workflows.annotate.subject import ALPHA
-from vitreous.workflows.annotate.work import Work, file_name
+from vitreous.workflows.annotate.work import Work
 
 SIDE = 32  # voxels of a crop
 SPECIMENS = 6
 ROOM = 2.5  # a specimen is so many crops wide, and one and a quarter high
-STEPS, BATCH, WIDTH, RATE = 2000, 2, 16, 4e-3
+STEPS, WIDTH = 2000, 16
+ADAPTATION = AdaptationConfig(
+    learning_rate=4e-3,
+    schedule="cosine",
+    batch=2,
+    patch_side=SIDE,
+    noise="none",  # crops of specimens have the tomogram's own noise already
+    adversarial=0.0,  # of every ten particles two were lost where features had to look alike
+    pseudo_from=0.6,
+)
 FEWEST_STEPS = 30
 ARCHITECTURE = "unet-norm"
 SYMMETRIC_DEG = 6.0  # tilt ranges so near to symmetric let crops be turned over
@@ -65,7 +84,7 @@ def simulated_boxes(work: Work) -> list[LabelledBox]:
 
 
 def train_network(work: Work) -> dict[str, Any]:
-    """Train on the specimens under the tomogram's noise, and save the model."""
+    """Train on the specimens under the tomogram's noise, and on the tomogram if asked, and save the model."""
     subject, settings, compute = work.subject, work.request.settings, work.compute
     description = ModelDescription(
         architecture=ARCHITECTURE,
@@ -86,27 +105,33 @@ def train_network(work: Work) -> dict[str, Any]:
     about_tilt_axis = (0, 2) if subject.style.tilt_axis == 1 else (0, 1)
     turns = PROPER if abs(lowest + highest) < SYMMETRIC_DEG else ((), about_tilt_axis)
     samples = TomogramSamples(boxes, noise, SIDE, turns=turns)
-    network = placed(build_network(description, settings.seed), compute.device)
-    weights = class_weights(boxes, len(description.classes))
-    objective = BalancedObjective(network, samples, weights, BATCH, compute.device)
-    training = TrainingSettings(
-        settings.steps or STEPS, RATE, settings.seed, compute.device, compute.precision
+    target = UnlabelledCrops(measure_voxels(searched).normalization.apply(searched), SIDE, turns=turns)
+    config = ADAPTATION.model_copy(
+        update={
+            "steps": settings.steps or STEPS,
+            "pseudo_labels": float(settings.adapt),
+            "class_weights": class_weights(boxes, len(description.classes)),
+        }
     )
     store = CheckpointStore(work.place("checkpoints"))
-    if settings.time_budget_seconds is None:
-        tell_time(objective, training, work.progress)
-    else:
-        budget = (1 - FIRST_BUDGET_SHARE) * settings.time_budget_seconds
-        training = replace(
-            training, steps=steps_within(budget, objective, training, store, fewest=FEWEST_STEPS)
-        )
+
+    def posed(config: AdaptationConfig) -> tuple[AdaptationObjective, TrainingSettings]:
+        network = build_network(description, settings.seed)
+        objective = objective_for("vox-uda", network, samples, target, config, compute.device)
+        return objective, config.training_settings(settings.seed, compute.device, compute.precision)
+
+    budget = settings.time_budget_seconds
+    if budget is not None:
+        budget *= 1 - FIRST_BUDGET_SHARE
+    objective, training = posed_in_time(posed, config, budget, work.progress, store, fewest=FEWEST_STEPS)
     record = train(objective, training, work.progress, store)
     facts = {"seed": settings.seed, "steps": training.steps}
-    save_segmentation_model(work.place("model"), SegmentationModel(network, description), facts)
+    save_segmentation_model(work.place("model"), SegmentationModel(objective.trained, description), facts)
     few = f"The segmentation network was trained for {training.steps} steps only; {STEPS} are usual."
     return {
         "steps": training.steps,
         "warnings": [few] if training.steps < STEPS // 2 else [],
+        "figures": dict(record.monitored[-1][1]) if record.monitored else {},
         "losses": [round(v, 4) for v in record.losses],
         "rollbacks": record.rollbacks,
     }

@@ -16,7 +16,8 @@ from vitreous.picking import LabelConfig, Picks, pick_labels
 from vitreous.workflows.annotate.confirm import Confirmed, confirmed
 from vitreous.workflows.annotate.labels import label_volume
 from vitreous.workflows.annotate.network import probability_file
-from vitreous.workflows.annotate.work import Work, file_name
+from vitreous.workflows.annotate.request import file_name
+from vitreous.workflows.annotate.work import Work
 from vitreous.workflows.denoise_files import plain_name
 
 LEAST_CONFIDENCE = 0.15  # of candidates: what is none of them, alignment tells

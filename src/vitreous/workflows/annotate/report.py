@@ -58,8 +58,9 @@ def annotation_report(work: Work, facts: Mapping[str, Any]) -> str:
             frequency, values = (np.array(numbers) for numbers in found["fsc"])
             text = (
                 "Half maps within a soft mask, corrected with random phases. Particles were aligned to one "
-                "structure at 60 Å: up to there they must agree, whatever they are. Only finer agreement "
-                "counts. Median angle of the main axis with "
+                "structure at 60 Å: up to there they must agree, whatever they are, and so far as the mask "
+                f"carries that. Only agreement beyond {found['evidence_beyond_angstrom']:.0f} Å counts. "
+                "Median angle of the main axis with "
                 f"the beam: {np.median(found['tilts']):.0f}° (60° for even orientations)."
             )
             svg = fsc_svg({"half maps": (frequency, values)}, spacing_angstrom=work.subject.spacing_angstrom)
@@ -89,19 +90,20 @@ def words(judged: Mapping[str, Any]) -> str:
 
 
 def resolution(found: Mapping[str, Any], finest_angstrom: float) -> str:
-    """The resolution of half maps in words; only what is finer than 60 Å says anything.
+    """The resolution of half maps in words; only what is finer than the evidence begins says anything.
 
     Examples
     --------
-    >>> resolution({"resolution_angstrom": 40.0}, 40.0), resolution({"resolution_angstrom": 52.1}, 40.0)
-    ('40 (the voxels allow no more)', '52')
+    >>> found = {"resolution_angstrom": 40.0, "evidence_beyond_angstrom": 49.0}
+    >>> resolution(found, 40.0), resolution({**found, "resolution_angstrom": 52.1}, 40.0)
+    ('40 (the voxels allow no more)', 'none beyond 49')
     """
-    value = found.get("resolution_angstrom")
-    if value is None:
+    if "evidence_beyond_angstrom" not in found:
         return "–"
-    if value <= 1.01 * finest_angstrom < 60:
-        return f"{value:.0f} (the voxels allow no more)"
-    return f"{value:.0f}" if value < 60 else "none beyond 60"
+    value, beyond = found["resolution_angstrom"], found["evidence_beyond_angstrom"]
+    if value is None or value >= beyond:
+        return f"none beyond {beyond:.0f}"
+    return f"{value:.0f}" + (" (the voxels allow no more)" if value <= 1.01 * finest_angstrom else "")
 
 
 def slices(work: Work) -> str:

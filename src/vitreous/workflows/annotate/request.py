@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 import shlex
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
@@ -13,6 +14,7 @@ from pydantic import ValidationError
 
 from vitreous.core import InputError
 from vitreous.inference import parse_memory
+from vitreous.simulate.grand_model import CLASSES_BESIDE_PARTICLES
 from vitreous.workflows.simulate.spec import ParticleSpec
 
 FIRST_BUDGET_SHARE = 0.3  # of a time budget, for the denoising network
@@ -38,6 +40,9 @@ class AnnotateSettings:
         Underfocus of the tomogram in µm; if None, the network is trained for 2.5 to 5 µm.
     binning
         The network works on the tomogram binned by this factor.
+    adapt
+        The last part of the training also takes the network's own labels of the tomogram, where it is sure
+        of them (Vox-UDA). Where specimens are simulated in the tomogram's style it lost particles.
     """
 
     steps: int | None = None
@@ -49,6 +54,7 @@ class AnnotateSettings:
     tilt_range_deg: tuple[float, float] | None = None
     defocus_um: float | None = None
     binning: int | None = None
+    adapt: bool = False
 
     def check(self) -> None:
         """Raise InputError for numbers that make no sense."""
@@ -109,6 +115,11 @@ class AnnotateRequest:
         twins = {name for name in names if names.count(name) > 1}
         if twins:
             raise InputError(f"{min(twins)} was given twice", remedy="name every structure once")
+        files = [file_name(name).casefold() for name in names]
+        for name, file in zip(names, files, strict=True):
+            if name in CLASSES_BESIDE_PARTICLES or files.count(file) > 1:
+                text = f"{name} would share the name {file} with another class"
+                raise InputError(text, remedy="copy its file to one of another name")
         return specs
 
     def to_json(self) -> dict[str, Any]:
@@ -166,6 +177,7 @@ class AnnotateRequest:
             words += [] if value is None else [option, str(value)]
         if settings.tilt_range_deg is not None:
             words += ["--tilt-range", *(f"{limit:g}" for limit in settings.tilt_range_deg)]
+        words += ["--adapt"] if settings.adapt else []
         if settings.invert is not None:
             words += ["--invert" if settings.invert else "--no-invert"]
         return shlex.join(words)
@@ -196,3 +208,27 @@ def particle_spec(text: str) -> ParticleSpec:
             remedy = f"write {text}@540 for 540 kDa"
             raise InputError("a density map needs its mass in kDa", path=text, remedy=remedy) from error
         raise InputError(problem) from error
+
+
+def absolute_structure(text: str) -> str:
+    """A structure with the absolute path of its file, if it is one.
+
+    Examples
+    --------
+    >>> absolute_structure("phantom:tric")
+    'phantom:tric'
+    """
+    return text if text.startswith(("phantom:", "pdb:")) else str(Path(text).absolute())
+
+
+def file_name(class_name: str) -> str:
+    """A class name as (part of) a file's name.
+
+    Examples
+    --------
+    >>> file_name("phantom:ribosome-70s")
+    'ribosome-70s'
+    >>> file_name("pdb:4v94")
+    '4v94'
+    """
+    return re.sub(r"[^\w.-]+", "_", class_name.partition(":")[2] or class_name)

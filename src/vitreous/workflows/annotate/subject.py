@@ -17,7 +17,7 @@ from vitreous.io import open_volume, volume_warnings
 from vitreous.methods.method import PreparedVolume
 from vitreous.methods.noise_model import NoiseModel, NoiseModelConfig
 from vitreous.methods.noise_model.method import gain_over, levelled, seen_spectrum
-from vitreous.methods.supervised.pairs import Style, style_of
+from vitreous.methods.supervised.pairs import COARSEST_ANGSTROM, FINEST_ANGSTROM, Style, style_of
 from vitreous.metrics import measure_polarity
 from vitreous.training import step_generator
 from vitreous.workflows.annotate.request import AnnotateRequest, AnnotateSettings
@@ -109,6 +109,7 @@ def open_subject(request: AnnotateRequest, templates: Sequence[Template]) -> Sub
     binning = settings.binning or chosen_binning(spacing, templates)
     prepared = NoiseModel(NoiseModelConfig(binning=binning)).prepare(training)
     style = style_of(prepared)
+    check_simulated(style, binning, request)
     network_volume = prepared.network_volume
     values = torch.from_numpy(network_volume.normalization.apply(network_volume.data))
     level = levelled(prepared, values, gain_over(prepared, (0, 0, 0), values.shape)).numpy()
@@ -123,6 +124,22 @@ def open_subject(request: AnnotateRequest, templates: Sequence[Template]) -> Sub
             "Give --tilt-range if you know it."
         )
     return Subject(volume, prepared, style, bright, level if bright else -level, tuple(warnings))
+
+
+def check_simulated(style: Style, binning: int, request: AnnotateRequest) -> None:
+    """Raise InputError if specimens cannot be simulated in the voxels that the network is to see."""
+    spacing = style.voxel_spacing_angstrom
+    if math.isclose(spacing, style.simulated_spacing_angstrom, rel_tol=UNEQUAL - 1):
+        return
+    text = f"would be searched in voxels of {spacing:.3g} Å, and specimens are simulated in "
+    text += f"{FINEST_ANGSTROM:.0f} to {COARSEST_ANGSTROM:.0f} Å"
+    if spacing < FINEST_ANGSTROM:
+        remedy = f"add --binning {math.ceil(FINEST_ANGSTROM * binning / spacing)}"
+    elif binning > 1:
+        remedy = "give a smaller --binning"
+    else:
+        remedy = "its voxels are too coarse to tell structures apart"
+    raise InputError(text, path=request.input, remedy=remedy)
 
 
 def spacing_of(volume: Volume, request: AnnotateRequest) -> float:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -89,16 +88,3 @@ class Work:
     def place(self, *parts: str) -> Path:
         """A path in the folder."""
         return self.folder.joinpath(*parts)
-
-
-def file_name(class_name: str) -> str:
-    """A class name as (part of) a file's name.
-
-    Examples
-    --------
-    >>> file_name("phantom:ribosome-70s")
-    'ribosome-70s'
-    >>> file_name("pdb:4v94")
-    '4v94'
-    """
-    return re.sub(r"[^\w.-]+", "_", class_name.partition(":")[2] or class_name)
