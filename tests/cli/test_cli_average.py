@@ -19,6 +19,8 @@ from vitreous.io import (
     open_volume,
     read_relion_particles,
     read_star,
+    write_dynamo_table,
+    write_particles,
     write_relion5_particles,
     write_star,
 )
@@ -236,7 +238,8 @@ def test_what_cannot_be_averaged_is_refused_in_one_line(run, scene, tmp_path):
     assert "--symmetry Q3 is unknown" in refused(
         run, "average", tomogram, picks, *ask, "--box", 24, "--symmetry", "Q3"
     )
-    assert "one .star file" in refused(run, "average", tomogram, "-o", output)
+    assert "one file of picks" in refused(run, "average", tomogram, "-o", output)
+    assert "one file of picks" in refused(run, "average", tomogram, picks, picks.with_suffix(".tbl"), *ask)
     assert "even number" in refused(run, "average", tomogram, picks, *ask, "--box", 25)
     assert "may be used" in refused(
         run, "average", tomogram, picks, *ask, "--box", 24, "--max-memory", "10MB"
@@ -361,3 +364,40 @@ def test_what_gives_no_two_halves_is_refused(run, scene, tmp_path):
     told = refused(run, "average", folder / "007.mrc", one, *words)
     assert "0 of 9 particles are left to one half, as given" in told
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("suffix", [".tbl", ".json", ".csv"])
+def test_picks_of_other_programs_give_the_same(run, scene, averaged, tmp_path, suffix):
+    folder, _, _ = scene
+    (poses,) = read_relion_particles(folder / "picks.star").poses.values()
+    picks = tmp_path / f"picks{suffix}"
+    write_particles(picks, poses, tomogram_name="007", shape=SHAPE, voxel_spacing_angstrom=SPACING)
+    _, facts = subsets(run, scene, picks, tmp_path / "out")
+    assert facts["particles"] == 9
+    (found,) = read_relion_particles(tmp_path / "out" / "aligned.star").poses.values()
+    (known,) = read_relion_particles(averaged[1] / "aligned.star").poses.values()
+    assert np.abs(found.positions_angstrom - known.positions_angstrom).max() < 1e-3
+    assert np.abs(found.rotations - known.rotations).max() < 1e-3
+    name = "7" if suffix == ".tbl" else "007"
+    assert set(read_star(tmp_path / "out" / "aligned.star")["particles"].text("rlnTomoName")) == {name}
+
+
+def test_a_table_of_dynamo_for_two_tomograms(run, scene, tmp_path):
+    folder, _, _ = scene
+    for name in ("1", "2"):
+        (tmp_path / f"{name}.mrc").write_bytes((folder / "007.mrc").read_bytes())
+    (poses,) = read_relion_particles(folder / "picks.star").poses.values()
+    tables = []
+    for number, half in ((1, slice(0, 5)), (2, slice(5, 9))):
+        one = tmp_path / f"of_{number}.tbl"
+        write_dynamo_table(one, poses.select(half), voxel_spacing_angstrom=SPACING, tomogram=number)
+        tables.append(one.read_text())
+    picks = tmp_path / "both.tbl"
+    picks.write_text("".join(tables))
+    tomograms = (tmp_path / "1.mrc", tmp_path / "2.mrc")
+    words = ("-o", tmp_path / "out", "--template", folder / "map.mrc", *FAST)
+    code, _, err = run("average", *tomograms, picks, *words)
+    assert code == 0, err
+    after = read_star(tmp_path / "out" / "aligned.star")["particles"]
+    assert after.text("rlnTomoName") == ("1",) * 5 + ("2",) * 4
+    assert "holds picks in a tomogram 2" in refused(run, "average", tomograms[0], picks, *words)

@@ -19,7 +19,10 @@ def register(app: typer.Typer) -> None:
 
 
 def average_command(
-    files: Annotated[list[Path], typer.Argument(help="Tomograms, and the STAR file of the picks in them.")],
+    files: Annotated[
+        list[Path],
+        typer.Argument(help="Tomograms, and the picks in them: one .star, .tbl, .json or .csv file."),
+    ],
     output: Annotated[Path, typer.Option("-o", "--output", help="Folder for maps, particles and report.")],
     template: Annotated[
         str | None,
@@ -60,10 +63,13 @@ def average_command(
     json: Json = False,
 ) -> None:
     """Align and average picked particles in two halves: half maps, FSC, aligned particles and a report."""
-    tables = [path for path in files if path.suffix.lower() == ".star"]
+    from vitreous.io.particles import SUFFIXES
+
+    known = [suffix for suffixes in SUFFIXES.values() for suffix in suffixes]
+    tables = [path for path in files if path.suffix.lower() in known]
     volumes = tuple(path.absolute() for path in files if path not in tables)
     if len(tables) != 1 or not volumes:
-        raise InputError("averaging needs tomograms and one .star file of picks", remedy="name them in a row")
+        raise InputError("averaging needs tomograms and one file of picks", remedy="name them in a row")
     progress = ConsoleProgress(quiet=quiet)
 
     from vitreous.workflows.average import AverageRequest, AverageSettings, average_files

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,8 +14,9 @@ from torch import Tensor
 from vitreous.averaging import Alignment
 from vitreous.core import InputError, Normalization, Poses, Volume, measure_voxels
 from vitreous.core.blocks import read_block
-from vitreous.io import RelionParticles, open_volume, read_relion_particles, read_star, volume_warnings
+from vitreous.io import RelionParticles, open_volume, volume_warnings
 from vitreous.methods.wedge.geometry import MissingWedge
+from vitreous.workflows.average.picks import read_picks
 from vitreous.workflows.average.request import AverageRequest
 from vitreous.workflows.denoise_files import plain_name
 from vitreous.workflows.search_template import transfer_of, wedge_of
@@ -147,11 +148,7 @@ def open_particles(request: AverageRequest) -> Opened:
     if len(volumes) < len(request.tomograms):
         raise InputError("two tomograms have the same name", path=request.tomograms[0], remedy="rename one")
     spacing = same_spacing(list(volumes.values()))
-    volumes = named_as_in(request.picks, volumes)
-    sizes = {name: triple(volume, spacing) for name, volume in volumes.items()}
-    table = read_relion_particles(request.picks, sizes_angstrom=sizes)
-    if not sum(len(poses) for poses in table.poses.values()):
-        raise InputError("holds no picks", path=request.picks, remedy="give picks of these tomograms")
+    table, volumes = read_picks(request, volumes, spacing)
     opened, warnings = [], list(table.notes)
     for name, poses in table.poses.items():
         volume = volumes[name]
@@ -196,32 +193,3 @@ def same_spacing(volumes: Sequence[Volume]) -> float:
             text = f"its voxel spacing of {mean:.4g} Å differs from {means[0]:.4g} Å of {volumes[0].path}"
             raise InputError(text, path=volume.path, remedy="average tomograms of one spacing")
     return means[0]
-
-
-def triple(volume: Volume, spacing: float) -> tuple[float, float, float]:
-    """Sides of a tomogram in Å."""
-    z, y, x = volume.shape
-    return z * spacing, y * spacing, x * spacing
-
-
-def named_as_in(picks: Path, volumes: Mapping[str, Volume]) -> dict[str, Volume]:
-    """The tomograms by the names that the file of picks has for them; a single one may be called otherwise.
-
-    Raises
-    ------
-    InputError
-        If the file is no STAR file, or holds picks in a tomogram that is not given.
-    """
-    names = [
-        name
-        for table in read_star(picks).values()
-        if "rlnTomoName" in table
-        for name in table.text("rlnTomoName")
-    ]
-    if len(volumes) == 1 and len(set(names)) == 1:
-        return {names[0]: next(iter(volumes.values()))}
-    missing = [name for name in names if name not in volumes]
-    if missing:
-        text = f"holds picks in a tomogram {missing[0]}, and those given are {', '.join(volumes)}"
-        raise InputError(text, path=picks, remedy="give that tomogram too")
-    return dict(volumes)

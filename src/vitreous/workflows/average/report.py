@@ -72,7 +72,7 @@ def believed(facts: Mapping[str, Any]) -> str:
     """How far the resolution is evidence, in words."""
     settings, limit = facts["settings"], facts["evidence_beyond_angstrom"]
     text = (
-        f"The halves were aligned apart from each other. Detail coarser than "
+        "The halves were aligned apart from each other. Detail coarser than "
         f"{settings['low_pass_angstrom']:g} Å (with a soft edge down to {limit:.0f} Å) was shared by both "
         "halves, so that agreement there shows nothing; finer detail came from each half alone."
     )

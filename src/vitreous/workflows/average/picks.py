@@ -1,0 +1,105 @@
+"""Picks of any program, as tables of RELION: aligned ones are written with all that was said of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from vitreous.core import InputError, Poses, Volume
+from vitreous.io import Particles, RelionParticles, read_particles, read_relion_particles, read_star
+from vitreous.io.particles import SUFFIXES
+from vitreous.io.relion import CENTERED
+from vitreous.io.relion_writer import common_columns, tables_of, text_columns
+from vitreous.workflows.average.request import AverageRequest
+
+
+def read_picks(
+    request: AverageRequest, volumes: Mapping[str, Volume], spacing_angstrom: float
+) -> tuple[RelionParticles, dict[str, Volume]]:
+    """Picks of a file, and the tomograms by the names that it has for them.
+
+    Raises
+    ------
+    InputError
+        If the file cannot be read, holds no picks, or some in a tomogram that is not given.
+    """
+    path = request.picks
+    if path.suffix.lower() in SUFFIXES["relion5"]:
+        named = named_as_in(path, names_in_star(path), volumes)
+        sizes = {name: triple(volume, spacing_angstrom) for name, volume in named.items()}
+        table = read_relion_particles(path, sizes_angstrom=sizes)
+        check_any(path, table.poses)
+        return table, named
+    particles = read_particles(path, voxel_spacing_angstrom=request.voxel_size_angstrom)
+    check_any(path, particles.poses)
+    named = named_as_in(path, list(particles.poses), volumes)
+    if list(named) == [""]:  # a table of poses knows no tomogram
+        named = dict(volumes)
+        (name,) = named
+        particles = Particles({name: particles.poses[""]}, notes=particles.notes)
+    return as_relion(particles, named, spacing_angstrom), named
+
+
+def check_any(path: Path, poses: Mapping[str, Poses]) -> None:
+    """Raise InputError if there are no picks."""
+    if not sum(len(one) for one in poses.values()):
+        raise InputError("holds no picks", path=path, remedy="give picks of these tomograms")
+
+
+def as_relion(
+    particles: Particles, volumes: Mapping[str, Volume], spacing_angstrom: float
+) -> RelionParticles:
+    """Picks of another program as a particles file of RELION would say the same."""
+    parts = list(particles.poses.values())
+    everything = Poses(
+        np.concatenate([one.rotations for one in parts]),
+        np.concatenate([one.positions_angstrom for one in parts]),
+        tuple(name for one in parts for name in one.names),
+        np.concatenate([one.instances for one in parts]),
+    )
+    known = [particles.scores[name] for name in particles.poses if name in particles.scores]
+    ends = np.cumsum([len(one) for one in parts])
+    rows = {
+        name: np.arange(end - len(one), end)
+        for (name, one), end in zip(particles.poses.items(), ends, strict=True)
+    }
+    columns = {
+        "rlnTomoName": tuple(name for name, index in rows.items() for _ in index),
+        **text_columns(CENTERED, np.zeros((len(everything), 3))),  # each pose that is written has its own
+        **common_columns(everything, np.concatenate(known) if len(known) == len(parts) else None),
+    }
+    shapes = {name: volume.shape for name, volume in volumes.items()}
+    tables = tables_of(columns, shapes, spacing_angstrom)
+    return RelionParticles(particles.poses, rows, tables, particles.notes, particles.scores)
+
+
+def names_in_star(path: Path) -> list[str]:
+    """The names of tomograms that a STAR file mentions, as often as it does."""
+    tables = read_star(path).values()
+    return [name for table in tables if "rlnTomoName" in table for name in table.text("rlnTomoName")]
+
+
+def named_as_in(path: Path, names: Sequence[str], volumes: Mapping[str, Volume]) -> dict[str, Volume]:
+    """The tomograms by the names that a file has for them; a single one may be called otherwise.
+
+    Raises
+    ------
+    InputError
+        If the file holds picks in a tomogram that is not given.
+    """
+    if len(volumes) == 1 and len(set(names)) == 1:
+        return {names[0]: next(iter(volumes.values()))}
+    missing = [name for name in names if name not in volumes]
+    if missing:
+        called = missing[0] or "without name"
+        text = f"holds picks in a tomogram {called}, and those given are {', '.join(volumes)}"
+        raise InputError(text, path=path, remedy="give that tomogram too")
+    return dict(volumes)
+
+
+def triple(volume: Volume, spacing: float) -> tuple[float, float, float]:
+    """Sides of a tomogram in Å."""
+    z, y, x = volume.shape
+    return z * spacing, y * spacing, x * spacing
