@@ -22,6 +22,7 @@ from vitreous.methods.adaptation.noise import missing_variance, noise_variance
 from vitreous.methods.adaptation.pdam import Translator
 from vitreous.methods.adaptation.vox_uda import PseudoLabels
 from vitreous.networks import UNet3d, VoxResNet
+from vitreous.segmentation import ZoomedLabelled
 from vitreous.training import CheckpointStore, train
 from vitreous.training.samples import standardized
 
@@ -98,19 +99,34 @@ def test_a_constant_subtomogram_is_no_nan():
     assert torch.isfinite(UnlabelledSubtomograms(np.ones((1, 8, 8, 8))).values).all()
 
 
-def test_teachers_follow_with_warm_up():
-    """At step n the teacher keeps min(momentum, (1 + n) / (10 + n)) of itself: 0.1, 2/11, then 0.15."""
+@pytest.mark.parametrize(("momentum", "behind"), [(0.99, 9.0), (0.5, 90 * 0.5**0.5)])
+def test_teachers_follow_with_warm_up(momentum, behind):
+    """At step n the teacher keeps min(momentum, (1 + n) / (1 + n + w)) of itself: 0.5 from n = 63 on."""
     student = torch.nn.Linear(1, 1, bias=False)
     torch.nn.init.constant_(student.weight, 0.0)
     networks = AdaptationNetworks(student, teachers=1)
-    torch.nn.init.constant_(student.weight, 1.0)
     expected = 0.0
-    for keep in (0.1, 0.15, 0.15):  # 2/11 is above the momentum
-        networks.begin_step([0.15])
-        expected = keep * expected + (1 - keep)
-        assert float(networks.teachers[0].weight.detach()) == pytest.approx(expected, abs=1e-6)
-    assert int(networks.done) == 3
+    for step in range(80):
+        torch.nn.init.constant_(student.weight, 1.0 + step % 3)
+        networks.begin_step([momentum])
+        keep = min(momentum, (1 + step) / (1 + step + behind))
+        expected = keep * expected + (1 - keep) * (1.0 + step % 3)
+        assert float(networks.teachers[0].weight.detach()) == pytest.approx(expected, rel=1e-4)
+    assert int(networks.done) == 80
     assert not any(p.requires_grad for p in networks.teachers.parameters())
+
+
+def test_the_slower_of_two_teachers_is_slower_from_the_first_step():
+    """The student moves on evenly; after 100 steps the faster one is ten steps behind, the other 25."""
+    student = torch.nn.Linear(1, 1, bias=False)
+    torch.nn.init.constant_(student.weight, 0.0)
+    networks = AdaptationNetworks(student, teachers=2)
+    for step in range(100):
+        torch.nn.init.constant_(student.weight, float(step))
+        networks.begin_step([0.99, 0.999])
+        fast, slow = (step - float(teacher.weight.detach()) for teacher in networks.teachers)
+        assert 0 <= fast < slow or step == 0
+    assert (fast, slow) == (pytest.approx(9.9, abs=0.5), pytest.approx(25.7, abs=1.5))
 
 
 def test_a_teacher_is_a_teacher_whatever_the_students_norm():
@@ -237,17 +253,37 @@ def test_kinds_of_noise_train(noise):
     assert "kept_share" not in figures
 
 
+def test_what_a_scaled_source_lacks_is_read_before_it_is_scaled():
+    """Source and target have the same share of noise: nothing is missing, however the source is zoomed."""
+    objective, _ = tiny("vox-uda", side=32, noise_samples=8)
+    plain = SubtomogramSamples(*balls(3, noise=1.0, side=32))
+    objective.source = ZoomedLabelled(plain, (2.0, 2.5))
+    objective.target = UnlabelledSubtomograms(balls(4, noise=1.0, side=32)[0])
+    generator = torch.Generator().manual_seed(0)
+    values, _ = objective.labelled(generator)
+    assert objective.noised(values, generator) == []
+    # Twice the deviation in the target: then all are as noisy, and standardized.
+    objective.target = UnlabelledSubtomograms(balls(4, noise=2.0, side=32)[0])
+    (noised,) = objective.noised(values, generator)
+    assert noised.std((1, 2, 3, 4), correction=0).numpy() == pytest.approx(1.0, abs=1e-3)
+
+
 def test_noise_is_added_to_what_lacks_it():
     """White noise is all that the target has; a source of the same has enough, a smooth one has not."""
     objective, _ = tiny("vox-uda")
     objective.target = UnlabelledSubtomograms(balls(1, noise=1.0)[0])
-    clean = UnlabelledSubtomograms(balls(2, noise=0.1)[0]).draw(2, torch.Generator().manual_seed(0))
-    noisy = UnlabelledSubtomograms(balls(2, noise=4.0)[0]).draw(2, torch.Generator().manual_seed(0))
-    (more,) = objective.noised(clean, torch.Generator().manual_seed(1))
-    added = float((more - clean).var())
-    target, source = (noise_variance(v, 0.244) for v in (objective.target.values, clean))
-    assert added == pytest.approx(missing_variance(source, target), rel=0.15)
-    assert not objective.noised(noisy, torch.Generator().manual_seed(1))
+    objective.source = SubtomogramSamples(*balls(2, noise=0.1))
+    generator = torch.Generator().manual_seed(0)
+    clean, _ = objective.labelled(generator)
+    (more,) = objective.noised(clean, generator)
+    common = float(np.corrcoef(more.flatten(), clean.flatten())[0, 1])
+    target, source = (
+        noise_variance(v, 0.244) for v in (objective.target.values, objective.source.unlabelled.values)
+    )
+    assert 1 / common**2 - 1 == pytest.approx(missing_variance(source, target), rel=0.15)
+    noisy, _ = tiny("vox-uda")
+    noisy.target, noisy.source = objective.target, SubtomogramSamples(*balls(2, noise=4.0))
+    assert not noisy.noised(noisy.labelled(generator)[0], generator)
 
 
 def test_updates_of_a_step_share_no_parameter():

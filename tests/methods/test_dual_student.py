@@ -8,7 +8,8 @@ from vitreous.core import Interrupted, Normalization, SilentProgress
 from vitreous.inference import Tile
 from vitreous.methods import Dual, DualConfig, PreparedVolume
 from vitreous.methods.dual.networks import DualNetworks
-from vitreous.training import CheckpointStore, TrainingVolume
+from vitreous.methods.dual.student import StudentObjective
+from vitreous.training import CheckpointStore, TrainingVolume, step_generator
 
 AS_IS = Normalization(0.0, 1.0, -np.inf, np.inf)
 TINY = {"width": 2, "judge_width": 2, "levels": 1, "patch_side": 16, "steps": 6}
@@ -109,3 +110,23 @@ def test_the_student_predicts_and_the_papers_recipe_has_none():
     found = method.predictor(network, PreparedVolume(blobs()), CPU, 0)(block, tile)
     with torch.no_grad():
         torch.testing.assert_close(found, network.denoiser(block[None, None])[0, 0])
+
+
+def test_the_student_learns_from_mirror_images_of_what_is_simulated():
+    """Over the draws its patches are mirrored along every axis, density and tomogram alike."""
+    config = DualConfig(**{**TINY, **STUDENT}, voxel_spacing_angstrom=10.0)
+    network = Dual(config).build_network(0)
+    network.noise_power.fill_(0.0)
+    network.signal_level.fill_(1.0)
+    slope = np.arange(16, dtype=np.float32)
+    ramps = (slope[:, None, None] + 20 * slope[:, None] + 400 * slope).reshape(16, 16, 16)
+    volume = TrainingVolume(ramps, AS_IS, name="ramps", voxel_spacing_angstrom=10.0)
+    objective = StudentObjective(network, [volume], config, CPU)
+    objective.simulated = lambda patch, _: patch.values[None, None]  # the density itself
+    objective.mean, objective.deviation, seen = 0.0, 1.0, []
+    objective.network = lambda shown: seen.append(shown[0, 0]) or shown
+    for step in range(40):
+        loss, _ = objective.loss(step_generator(0, step))
+        assert float(loss) == 0  # what is shown is mirrored with what is asked for
+    steps = {tuple(float(s.diff(dim=axis).median().sign()) for axis in range(3)) for s in seen}
+    assert len(steps) == 8

@@ -206,6 +206,16 @@ def test_domains_that_cannot_be_used_are_refused(folder):
     assert not (folder / "run" / "run.json").exists()
 
 
+def test_a_configuration_for_boxes_of_another_side_is_refused(folder):
+    config = folder / "config.toml"
+    config.write_text(TINY + "patch_side = 24\n")
+    with pytest.raises(InputError, match=r"config\.toml: patch_side is 24.*16 voxels a side.*leave"):
+        adapt(request(folder, steps=2), Noting())
+    assert not (folder / "run" / "run.json").exists()
+    config.write_text(TINY + "patch_side = 16\n")
+    assert adapt(request(folder, steps=2), Noting())["steps"] == 2
+
+
 def test_masks_of_one_class_only_are_refused(folder):
     for file in (folder / "source_mrc" / "masks").glob("*.mrc"):
         write(file, Volume(np.zeros((SIDE,) * 3, np.int8), 20.0), overwrite=True, dtype=np.int8)

@@ -16,6 +16,11 @@ class ShiftedLabelled:
     def __init__(self, samples: LabelledSamples, reach: int) -> None:
         self.samples, self.reach = samples, reach
 
+    @property
+    def original(self) -> LabelledSamples:
+        """The volumes as they are."""
+        return self.samples.original
+
     def draw(self, count: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
         """As the samples'; labels go along."""
         values, labels = self.samples.draw(count, generator)

@@ -79,6 +79,11 @@ class TomogramSamples:
         found = sorted({int(label) for box in boxes for label in np.unique(box.labels)} - {0})
         self.places = [_places(boxes, label) for label in found]
 
+    @property
+    def original(self) -> TomogramSamples:
+        """These: nothing is scaled."""
+        return self
+
     def draw(self, count: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
         """Values (count, 1, z, y, x) float32 and labels (count, z, y, x) int64."""
         crops = [self._crop(generator) for _ in range(count)]

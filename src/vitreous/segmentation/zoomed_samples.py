@@ -15,8 +15,8 @@ from vitreous.training.samples import standardized
 class ZoomedLabelled:
     """Labelled samples, each scaled about its middle by a factor drawn evenly on a logarithmic scale.
 
-    What a smaller picture lacks at its borders is mirrored, and labelled as background. Values are
-    interpolated linearly and standardized again, labels are those of the nearest voxel.
+    What a smaller picture lacks at its borders is mirrored, labels and all. Values are interpolated linearly
+    and standardized again, labels are those of the nearest voxel.
 
     Parameters
     ----------
@@ -36,6 +36,11 @@ class ZoomedLabelled:
             raise ValueError(f"{zoom} is no smallest and largest factor")
         self.samples, self.zoom = samples, zoom
 
+    @property
+    def original(self) -> LabelledSamples:
+        """The volumes as they are."""
+        return self.samples.original
+
     def draw(self, count: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
         """As the samples', scaled."""
         values, labels = self.samples.draw(count, generator)
@@ -52,5 +57,7 @@ def zoomed(values: Tensor, labels: Tensor, factors: Tensor) -> tuple[Tensor, Ten
     theta[:, range(3), range(3)] = (1 / factors.to(values))[:, None]
     grid = F.affine_grid(theta, list(values.shape), align_corners=False)
     scaled = F.grid_sample(values, grid, padding_mode="reflection", align_corners=False)
-    nearest = F.grid_sample(labels[:, None].float(), grid, mode="nearest", align_corners=False)
+    nearest = F.grid_sample(
+        labels[:, None].float(), grid, mode="nearest", padding_mode="reflection", align_corners=False
+    )
     return standardized(scaled), nearest[:, 0].round().long()

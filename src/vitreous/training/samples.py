@@ -17,6 +17,10 @@ class LabelledSamples(Protocol):
         The same state of the generator gives the same draw.
         """
 
+    @property
+    def original(self) -> LabelledSamples:
+        """The same volumes before they are scaled or shifted: of these, noise is measured."""
+
 
 class UnlabelledSamples(Protocol):
     """Volumes of which nothing is known."""

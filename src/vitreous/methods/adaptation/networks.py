@@ -9,6 +9,8 @@ from typing import Any, Protocol, Self, cast
 import torch
 from torch import Tensor, nn
 
+WARMING = 90.0
+
 
 class Segmenter(Protocol):
     """A network that any objective here can train: `networks.VoxResNet` is one.
@@ -91,13 +93,14 @@ class AdaptationNetworks(nn.Module):
     def begin_step(self, momenta: Sequence[float]) -> None:
         """Count a step, and let each teacher follow the student with its momentum.
 
-        A teacher becomes m · teacher + (1 - m) · student with m = min(momentum, (1 + n) / (10 + n)) at the
-        n-th step, so that the random weights it began with are soon forgotten. What is no weight, such as
-        the statistics of batch normalization, is copied.
+        A teacher becomes m · teacher + (1 - m) · student with m = min(momentum, (1 + n) / (1 + n + w)) at the
+        n-th step, so that the random weights it began with are soon forgotten. w is 9 for a momentum of
+        0.99 and falls with the root of 1 - momentum: of two teachers the slower one is so from the first
+        step. What is no weight, such as the statistics of batch normalization, is copied.
         """
         step = int(self.done)
         for teacher, momentum in zip(self.teachers, momenta, strict=True):
-            share = 1 - min(momentum, (1 + step) / (10 + step))
+            share = 1 - min(momentum, (1 + step) / (1 + step + WARMING * (1 - momentum) ** 0.5))
             for own, weight in zip(teacher.parameters(), self.student.parameters(), strict=True):
                 own.lerp_(weight, share)
             for held, new in zip(teacher.buffers(), self.student.buffers(), strict=True):

@@ -95,6 +95,11 @@ class SubtomogramSamples:
     def __len__(self) -> int:
         return len(self.labels)
 
+    @property
+    def original(self) -> SubtomogramSamples:
+        """These: nothing is done to them."""
+        return self
+
     def draw(self, count: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
         """See `training.LabelledSamples`."""
         chosen, mirrors = self.unlabelled._chosen(count, generator)

@@ -162,15 +162,26 @@ class VoxUda(AdaptationObjective):
             return []
         kind = config.passed_share, config.passed_part, config.noise_level
         level = noise_variance(self.unlabelled(generator, config.noise_samples), *kind)
-        variance = level
-        if config.noise_amount == "missing":
-            variance = missing_variance(noise_variance(values, *kind), level)
+        missing = config.noise_amount == "missing"
+        variance = missing_variance(self.source_noise, level) if missing else level
         if variance == 0:
             return []
         if config.noise == "spectrum":
             drawn = self.noise_like.draw(generator, len(values))[:, None].to(values.device)
-            return [values + (variance / level) ** 0.5 * drawn]
-        return [values + generated_noise(values, variance, config.noise, generator)]
+            noised = values + (variance / level) ** 0.5 * drawn
+        else:
+            noised = values + generated_noise(values, variance, config.noise, generator)
+        return [standardized(noised) if missing else noised]
+
+    @cached_property
+    def source_noise(self) -> float:
+        """Share of the variance of the source's volumes that is noise, read once, before any is scaled.
+
+        Scaling changes what is high frequency: of enlarged volumes next to no noise would be read.
+        """
+        config = self.config
+        values, _ = self.source.original.draw(SPECTRUM_SAMPLES, torch.Generator().manual_seed(0))
+        return noise_variance(values, config.passed_share, config.passed_part, config.noise_level)
 
     @cached_property
     def noise_like(self) -> NoiseGenerator:

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from vitreous.losses import masked_mean_square
 from vitreous.methods.dual.config import DualConfig
 from vitreous.methods.dual.networks import DualNetworks
-from vitreous.methods.method import batch_of
+from vitreous.methods.method import batch_of, mirrored
 from vitreous.training import Patch, PatchSampler, TrainingVolume
 
 MEASURED = 12  # patches whose mean and deviation all simulated ones are standardized by
@@ -52,11 +52,18 @@ class StudentObjective:
         self.mean, self.deviation = float(seen.mean()), float(seen.std())
 
     def loss(self, generator: torch.Generator) -> tuple[Tensor, str]:
-        """Draw a patch, simulate a tomogram of it, standardized as tomograms are, and compare."""
+        """Draw a patch, simulate a tomogram of it, standardized as tomograms are, and compare.
+
+        Both are mirrored at random, as the tomogram is that the student will be shown: a mirrored wedge or
+        gradient of the noise must be no surprise.
+        """
         patch = self.sampler.draw(generator)
         tomogram = (self.simulated(patch, generator) - self.mean) / self.deviation
-        found = self.network(tomogram.contiguous(memory_format=torch.channels_last_3d)).float()
-        density, inside = (batch_of([part], self.device) for part in (patch.values, patch.inside))
+        flips = mirrored(int(torch.randint(8, (), generator=generator)))
+        shown, density, inside = (
+            batch_of([part.flip(flips)], self.device) for part in (tomogram[0, 0], patch.values, patch.inside)
+        )
+        found = self.network(shown).float()
         return masked_mean_square(found, density, inside), patch.where
 
     @torch.no_grad()

@@ -83,7 +83,7 @@ def chosen_adaptation(
 def with_changes(config: AdaptationConfig, changes: dict[str, Any]) -> AdaptationConfig:
     """The configuration with other values; InputError if one is impossible."""
     try:
-        return AdaptationConfig.model_validate({**config.model_dump(), **changes})
+        return AdaptationConfig.model_validate({**config.model_dump(exclude_unset=True), **changes})
     except ValidationError as error:
         fault = error.errors()[0]
         name = ".".join(map(str, fault["loc"]))

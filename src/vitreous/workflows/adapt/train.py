@@ -58,6 +58,7 @@ def adapt(request: AdaptRequest, progress: Progress) -> dict[str, Any]:
     digests = input_digests(request)
     claim(request, run, digests)
     domains = open_domains(request, config.batch, progress, labelled=request.method == SUPERVISED)
+    check_side(config, domains, request)
     for text in domains.warnings:
         progress.warn(text)
     announce(config, domains, compute.description, progress)
@@ -160,6 +161,17 @@ def claim(request: AdaptRequest, run: RunDirectory, digests: dict[str, str]) -> 
         remedy = "add --overwrite or choose another -o"
         raise InputError("the run is already done", path=run.path, remedy=remedy)
     check_writable(run.path / "run.json", 0, overwrite=True)
+
+
+def check_side(config: AdaptationConfig, domains: Domains, request: AdaptRequest) -> None:
+    """Raise InputError if the configuration says another side than the subtomograms have."""
+    side = domains.source.values.shape[-1]
+    if "patch_side" in config.model_fields_set and config.patch_side != side:
+        raise InputError(
+            f"patch_side is {config.patch_side}, and the subtomograms have {side} voxels a side",
+            path=request.config,
+            remedy="leave patch_side out: it is that of the subtomograms",
+        )
 
 
 def announce(config: AdaptationConfig, domains: Domains, device: str, progress: Progress) -> None:

@@ -18,6 +18,7 @@ from vitreous.workflows.average.halves import Halves, shared_doubts
 from vitreous.workflows.average.particles import TomogramParticles
 from vitreous.workflows.average.plan import averaged_diameter, diameter_of
 from vitreous.workflows.average.request import AverageRequest
+from vitreous.workflows.run_directory import plain
 from vitreous.workflows.search_template import SearchTemplate
 
 MAPS = ("average", "half1", "half2", "average_filtered")
@@ -118,8 +119,3 @@ def write_results(
         },
         overwrite=True,
     )
-
-
-def plain(value: float | None) -> float | None:
-    """None for what JSON cannot say."""
-    return value if value is not None and math.isfinite(value) else None
