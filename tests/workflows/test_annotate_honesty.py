@@ -29,6 +29,19 @@ def tomogram(contents, seed=3):
 
 
 @pytest.mark.slow
+def test_where_no_wedge_is_seen_that_is_said_and_tric_is_found_all_the_same(tmp_path):
+    """White noise on top of the tomogram's own: nothing of the missing wedge is left to see."""
+    made = tomogram({**CONTENTS["turned contrast"], "imaging": {"snr": 0.4, "defocus_um": 3.5}})
+    data = np.asarray(made.data)
+    covered = data + 1.5 * data.std() * np.random.default_rng(0).standard_normal(data.shape)
+    path = write_volume(tmp_path / "tomogram.mrc", made.with_data(covered.astype(np.float32)))
+    request = AnnotateRequest(path, ("phantom:tric",), tmp_path / "out", AnnotateSettings(steps=STEPS))
+    facts = annotate_file(request, SilentProgress())
+    assert any("tilts of -60° to 60° are assumed" in text for text in facts["warnings"])
+    assert facts["structures"]["phantom:tric"]["outcome"] == FOUND
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("name", CONTENTS)
 def test_tric_is_found_where_it_is_and_not_elsewhere(name, tmp_path):
     made = tomogram(CONTENTS[name])

@@ -18,6 +18,7 @@ ALIGNED = 6  # copies of a box while it is aligned, spectra among them
 VOLUMES = 10  # arrays of the working volume's size at once: both copies, and the noise as it is drawn
 # Measured on one tomogram of 64 × 192 × 192 voxels, in steps of the denoising network.
 SEGMENTATION_STEP = 0.65
+ADAPTED = 1.5  # times that, where the last part of the training looks at the tomogram too
 REST_STEPS, REST_STEPS_PER_VOXEL = 100, 1.6e-4
 
 
@@ -62,6 +63,7 @@ def minutes_needed(work: Work) -> float:
     step = seconds_per_step(objective, training)
     trainings = settings.time_budget_seconds
     if trainings is None:
-        trainings = step * (training.steps + SEGMENTATION_STEP * (settings.steps or STEPS))
+        dearer = ADAPTED if settings.adapt else 1.0
+        trainings = step * (training.steps + dearer * SEGMENTATION_STEP * (settings.steps or STEPS))
     rest = step * (REST_STEPS + REST_STEPS_PER_VOXEL * subject.working.size)
     return (trainings + rest) / 60
