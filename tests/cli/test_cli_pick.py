@@ -69,10 +69,10 @@ def test_picks_are_where_the_particles_are(run, seen, tmp_path):
     assert (np.diff(particles.scores[name]) <= 0).all()
     for columns in ("rlnCenteredCoordinateXAngst", "rlnAutopickFigureOfMerit", "rlnTomoName"):
         assert columns in read_star(output)["particles"]
-    page = (tmp_path / "picks.run" / "report.html").read_text(encoding="utf-8")
+    page = (tmp_path / "picks.star.run" / "report.html").read_text(encoding="utf-8")
     assert "Histogram of scores" in page
     assert "3 picks" in page
-    record = json.loads((tmp_path / "picks.run" / "run.json").read_text())
+    record = json.loads((tmp_path / "picks.star.run" / "run.json").read_text())
     assert (record["kind"], record["status"]) == ("pick", "done")
     code, out, _ = run("evaluate", "pick", output, tmp_path / "truth.csv", "--json")
     scores = json.loads(out)
@@ -86,6 +86,28 @@ def test_nothing_is_overwritten_unasked(run, seen, tmp_path):
     assert "another run" in check_refused(run, tmp_path, *words, "--threshold", "5")
     code, _, err = run(*words, "--overwrite")
     assert (code, err) == (0, "")
+
+
+def test_each_output_has_its_own_run_directory(run, seen, tmp_path):
+    assert run("denoise", seen, "-o", tmp_path / "TS_1.mrc", "--method", "gaussian")[0] == 0
+    for name in ("TS_1.star", "TS_1.tbl"):
+        code, _, err = run("pick", seen, "-o", tmp_path / name)
+        assert code == 0, err
+    kinds = [json.loads(p.read_text())["kind"] for p in sorted(tmp_path.glob("TS_1*.run/run.json"))]
+    assert sorted(kinds) == ["denoise", "pick", "pick"]
+
+
+def test_a_run_of_another_kind_is_never_replaced(run, seen, tmp_path):
+    assert run("denoise", seen, "-o", tmp_path / "a.mrc", "--method", "gaussian")[0] == 0
+    words = ("pick", seen, "-o", tmp_path / "a.star", "--run-dir", tmp_path / "a.run", "-q")
+    for more in ((), ("--overwrite",)):
+        err = check_refused(run, tmp_path, *words, *more)
+        assert "of kind denoise; choose another run directory" in err
+    (tmp_path / "a.run" / "run.json").write_text("{")
+    assert "cannot be read" in check_refused(run, tmp_path, *words)
+    assert run(*words, "--overwrite")[0] == 0
+    words = ("denoise", seen, "-o", tmp_path / "a.mrc", "--method", "gaussian", "--overwrite")
+    assert "of kind pick; choose another run directory" in check_refused(run, tmp_path, *words)
 
 
 def test_options_act(run, seen, tmp_path):
@@ -183,20 +205,20 @@ def test_a_stopped_run_is_resumed_with_the_same_bytes(run, seen, tmp_path, monke
     assert code == 130
     assert "vitreous resume" in err
     assert not (tmp_path / "picks.star").exists()
-    assert run("resume", tmp_path / "picks.run", "-q")[0] == 0
+    assert run("resume", tmp_path / "picks.star.run", "-q")[0] == 0
     assert (tmp_path / "picks.star").read_bytes() == (tmp_path / "whole.star").read_bytes()
-    assert "already done" in check_refused(run, tmp_path, "resume", tmp_path / "picks.run")
+    assert "already done" in check_refused(run, tmp_path, "resume", tmp_path / "picks.star.run")
 
 
 def test_report_is_written_again_from_the_files(run, seen, tmp_path):
     run("pick", seen, "-o", tmp_path / "picks.star", "-q")
-    page = tmp_path / "picks.run" / "report.html"
+    page = tmp_path / "picks.star.run" / "report.html"
     before = page.read_bytes()
     page.unlink()
-    assert run("report", tmp_path / "picks.run")[0] == 0
+    assert run("report", tmp_path / "picks.star.run")[0] == 0
     assert len(page.read_bytes()) == pytest.approx(len(before), rel=0.01)
     (tmp_path / "picks.star").write_text("changed")
-    assert "changed" in run("report", tmp_path / "picks.run")[2]
+    assert "changed" in run("report", tmp_path / "picks.star.run")[2]
 
 
 def test_the_command_repeats_the_request(tmp_path):
@@ -323,7 +345,7 @@ def test_labels_are_picked_class_by_class(run, labelled, tmp_path):
     assert code == 0, err
     assert json.loads(out)["classes"] == {"ball": 2, "bead": 1}
     assert "No voxel is of class actin (label 7)" in err
-    page = (tmp_path / "picks.run" / "report.html").read_text(encoding="utf-8")
+    page = (tmp_path / "picks.star.run" / "report.html").read_text(encoding="utf-8")
     assert "colours of classes" in page
     assert "picks of bead" in page
     particles = read_relion_particles(output)
@@ -333,7 +355,7 @@ def test_labels_are_picked_class_by_class(run, labelled, tmp_path):
     scores = json.loads(out)
     assert scores["f1"] == 1
     assert {name: one["f1"] for name, one in scores["classes"].items()} == {"ball": 1, "bead": 1}
-    assert run("report", tmp_path / "picks.run")[0] == 0
+    assert run("report", tmp_path / "picks.star.run")[0] == 0
     assert "bead: precision 1" in run("evaluate", "pick", output, tmp_path / "truth.csv")[1]
 
 
@@ -412,7 +434,7 @@ def test_every_format_is_written_evaluated_and_reported(run, seen, tmp_path, nam
     code, out, err = run("evaluate", "pick", output, tmp_path / "truth.csv", "--json")
     assert code == 0, err
     assert json.loads(out)["f1"] == 1
-    assert run("report", tmp_path / "a.run")[0] == 0
+    assert run("report", tmp_path / f"{name}.run")[0] == 0
 
 
 def test_copick_takes_one_kind_and_says_so_before_the_work(run, labelled, tmp_path):
@@ -458,5 +480,5 @@ def test_a_template_is_matched_and_the_run_is_told(run, seen, tmp_path):
     gaps = np.linalg.norm(found.positions_angstrom[:, None] - CENTRES, axis=-1)
     assert (gaps.min(axis=1) < 30).all()
     assert facts["orientations"] > 1
-    assert "template matching with" in (tmp_path / "t.run" / "report.html").read_text()
+    assert "template matching with" in (tmp_path / "t.star.run" / "report.html").read_text()
     assert run("report", tmp_path / "t.run")[0] == 0

@@ -101,7 +101,8 @@ def pick_command(
         tilt_range,
         format=file_format,
     )
-    folder = run_dir or output.with_suffix(".run")
+    # With the suffix: TS_1.run is that of a denoised TS_1.mrc.
+    folder = run_dir or output.parent / f"{output.name}.run"
     request = PickRequest(
         file.absolute(), output.absolute(), folder.absolute(), settings, absolute(mask), voxel_size, overwrite
     )

@@ -119,16 +119,37 @@ class RunDirectory:
         if overwrite or not self.exists():
             return False
         facts = self.read()
-        remedy = "add --overwrite or choose another run directory"
         if not is_same(facts):
-            raise InputError("holds another run", path=self.path, remedy=remedy)
+            remedy = "choose another run directory; --overwrite replaces only a run of the same kind"
+            raise InputError(f"holds another run, of kind {facts['kind']}", path=self.path, remedy=remedy)
         changed = changed_since(facts.get("inputs_sha256", {}), inputs)
         if changed is not None:
+            remedy = "add --overwrite or choose another run directory"
             raise InputError(f"changed since the run in {self.path} began", path=changed, remedy=remedy)
         return bool(facts["status"] != "done")
 
+    def refuse_other_kind(self, kind: str) -> None:
+        """Raise InputError if a run of another kind is here, which no command replaces.
+
+        A `run.json` that cannot be read is of no kind.
+        """
+        try:
+            found = self.read()["kind"]
+        except InputError:
+            return
+        if found != kind:
+            remedy = "choose another run directory"
+            raise InputError(f"holds a run of kind {found}", path=self.path, remedy=remedy)
+
     def begin(self, kind: str, request: Mapping[str, Any], **facts: Any) -> dict[str, Any]:
-        """Record that a run starts (or goes on); returns what was written."""
+        """Record that a run starts (or goes on); returns what was written.
+
+        Raises
+        ------
+        InputError
+            If a run of another kind is here.
+        """
+        self.refuse_other_kind(kind)
         record = {
             "kind": kind,
             "status": "running",

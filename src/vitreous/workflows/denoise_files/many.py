@@ -84,6 +84,7 @@ def denoise_files(
     whole = RunDirectory(folder.absolute())
     request = {"files": [r.to_json() for r in requests], "shared": shared}
     overwrite = any(r.overwrite for r in requests)
+    whole.refuse_other_kind("denoise-many")
     before = whole.read() if whole.exists() else None
     if before and before["request"] != request and not overwrite:
         raise InputError("holds another run", path=whole.path, remedy="add --overwrite or choose another -o")

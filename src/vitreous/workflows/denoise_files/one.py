@@ -81,6 +81,7 @@ def done_to_file(
     source, warnings = open_source(request, progress)
     plan = task.plan(source, request.settings)
     inputs = input_digests(request, source)
+    run.refuse_other_kind(task.kind)
     claim(request, run, source, inputs, progress)
     with run.locked():
         for text in warnings:
