@@ -171,7 +171,22 @@ def test_report_is_written_again(run, tomogram, tmp_path):
     assert code == 0
     assert str(report) in out
     assert report.read_bytes() == before
+    check_picture_is_kept(run, tmp_path)
     (tmp_path / "out.run" / "evidence.npz").write_bytes(b"junk")
     code, _, err = run("report", tmp_path / "out.run")
     assert code == 2
     assert err.count("\n") == 1
+
+
+def check_picture_is_kept(run, folder):
+    words = ("report", folder / "out.run", "--picture")
+    picture, denoised = folder / "slices.png", folder / "out.mrc"
+    picture.write_text("precious")
+    before = denoised.read_bytes()
+    for path, more, why in ((picture, (), "add --overwrite"), (denoised, ("--overwrite",), ".png")):
+        code, _, err = run(*words, path, *more)
+        assert code == 2
+        assert why in err
+    assert (picture.read_text(), denoised.read_bytes()) == ("precious", before)
+    assert run(*words, picture, "--overwrite")[0] == 0
+    assert picture.read_bytes().startswith(b"\x89PNG")

@@ -91,6 +91,7 @@ def resume_command(
 def report_command(
     run_dir: Annotated[Path, typer.Argument(help="Run directory of a finished run.")],
     picture: Annotated[Path | None, typer.Option(help="Also write the middle slices as this PNG.")] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an existing picture.")] = False,
 ) -> None:
     """Write the report of a finished run again."""
     kind = kind_of(run_dir)
@@ -100,8 +101,9 @@ def report_command(
         raise InputError(text, path=run_dir, remedy="see report.html in it")
     if picture is not None and kind in KINDS and kind not in PICTURED:
         raise InputError("--picture belongs to a denoised or annotated tomogram", remedy="leave it out")
-    more = (picture,) if kind in PICTURED or kind not in KINDS else ()
-    path = runs.function(runs.rerender)(run_dir, *more)
+    pictured = kind in PICTURED or kind not in KINDS
+    more = {"picture": picture, "overwrite": overwrite} if pictured else {}
+    path = runs.function(runs.rerender)(run_dir, **more)
     print_result({"report": str(path)}, [f"report: {path}"], as_json=False)
 
 

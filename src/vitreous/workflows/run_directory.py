@@ -16,7 +16,7 @@ import torch
 
 import vitreous
 from vitreous.core import InputError
-from vitreous.io import faults_in_words, file_sha256, write_text_atomic
+from vitreous.io import check_writable, faults_in_words, file_sha256, write_text_atomic
 
 try:
     import fcntl
@@ -227,6 +227,18 @@ def finished_run(run_dir: Path, kind: str) -> tuple[RunDirectory, dict[str, Any]
         raise InputError(f"is no finished run of kind {kind}", path=run.path, remedy="resume it first")
     check_unchanged(facts["inputs_sha256"])
     return run, facts
+
+
+def check_picture(picture: Path | None, overwrite: bool) -> None:
+    """Raise InputError if a picture is asked for that is no PNG, or whose file must not be replaced."""
+    if picture is None:
+        return
+    if picture.suffix.lower() != ".png":
+        raise InputError("the picture is a PNG", path=picture, remedy="name it something.png")
+    if picture.exists() and not overwrite:
+        remedy = "add --overwrite or choose another --picture"
+        raise InputError("is there already", path=picture, remedy=remedy)
+    check_writable(picture, 0, overwrite)
 
 
 @contextmanager

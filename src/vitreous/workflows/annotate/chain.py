@@ -35,6 +35,7 @@ from vitreous.workflows.denoise import DenoiseSettings
 from vitreous.workflows.denoise_files import DenoiseRequest, denoise_file
 from vitreous.workflows.run_directory import (
     RunDirectory,
+    check_picture,
     check_unchanged,
     damage_in_words,
     finished_run,
@@ -222,18 +223,20 @@ def outcome(request: AnnotateRequest, run: RunDirectory, facts: Mapping[str, Any
     }
 
 
-def rerender_annotation(run_dir: Path, picture: Path | None = None) -> Path:
+def rerender_annotation(run_dir: Path, picture: Path | None = None, *, overwrite: bool = False) -> Path:
     """Write the report of a finished run again, from its files, and its middle slices as a PNG.
 
     Raises
     ------
     InputError
-        If it is not finished, or the tomogram is not what it was.
+        If it is not finished, the tomogram is not what it was, or the picture is no PNG or exists and
+        `overwrite` is false.
     """
     run, facts = finished_run(run_dir, KIND)
+    check_picture(picture, overwrite)
     work = Work(AnnotateRequest.from_json(facts["request"], run.path), SilentProgress(), facts["stages"])
     if picture is not None:
-        write_bytes_atomic(picture, middle_png(work))
+        write_bytes_atomic(picture, middle_png(work), overwrite=overwrite)
     return write_text_atomic(run.report, annotation_report(work, facts))
 
 

@@ -11,7 +11,7 @@ from vitreous.report import DenoiseEvidence, render_denoise_report, triptych_png
 from vitreous.workflows.denoise_files.many import denoise_files
 from vitreous.workflows.denoise_files.one import denoise_file
 from vitreous.workflows.denoise_files.request import DenoiseOutcome, DenoiseRequest
-from vitreous.workflows.run_directory import RunDirectory, check_unchanged
+from vitreous.workflows.run_directory import RunDirectory, check_picture, check_unchanged
 
 
 def resume(run_dir: Path, progress: Progress) -> list[DenoiseOutcome]:
@@ -43,11 +43,18 @@ def resume(run_dir: Path, progress: Progress) -> list[DenoiseOutcome]:
     return [denoise_file(replace(requests[0], run_dir=run.path), progress)]
 
 
-def rerender(run_dir: Path, picture: Path | None = None) -> Path:
-    """Write `report.html` of a finished run again from its saved evidence, and its middle slices as a PNG."""
+def rerender(run_dir: Path, picture: Path | None = None, *, overwrite: bool = False) -> Path:
+    """Write `report.html` of a finished run again from its saved evidence, and its middle slices as a PNG.
+
+    Raises
+    ------
+    InputError
+        If it is no run, its evidence is damaged, or the picture is no PNG or exists and `overwrite` is false.
+    """
     run = RunDirectory(run_dir.absolute())
     run.read()
+    check_picture(picture, overwrite)
     evidence = DenoiseEvidence.load(run.path)
     if picture is not None:
-        write_bytes_atomic(picture, triptych_png(evidence))
+        write_bytes_atomic(picture, triptych_png(evidence), overwrite=overwrite)
     return write_text_atomic(run.report, render_denoise_report(evidence))
