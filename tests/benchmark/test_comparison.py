@@ -11,6 +11,7 @@ from vitreous.benchmark.cases import CaseKind
 from vitreous.benchmark.comparison import Comparison, published_of, spread
 from vitreous.benchmark.contestants import CEILINGS, PAPER_BLINDSPOT, TUNED
 from vitreous.benchmark.denoisers import DENOISER_TABLES, LARGE
+from vitreous.benchmark.runner import record_of
 from vitreous.benchmark.scores import TUNED_FILTERS
 from vitreous.benchmark.specimens import Specimen
 from vitreous.benchmark.standardized import TOPAZ_WIDTHS
@@ -45,9 +46,27 @@ def test_every_case_method_and_seed_has_a_row(comparison):
 
 def test_rows_can_be_chosen_by_case_and_by_method(comparison):
     chosen = [tuple(r.key.values()) for r in comparison.rows("full", (1,), ("b", "noisy"), SilentProgress())]
-    assert chosen == [("b", 1, "noisy")]
+    assert chosen == [("b", 1, "noisy", None)]
     with pytest.raises(InputError, match="no row c"):
         list(comparison.rows("full", (1,), ("c",), SilentProgress()))
+
+
+def test_rows_of_other_clean_volumes_are_other_rows(comparison, tmp_path):
+    folders = [tmp_path / name / "models" for name in ("a", "b")]
+    for folder in folders:
+        folder.mkdir(parents=True)
+        (folder / "1.mrc").touch()
+    old = [record("a", 1, method, 14.0) for method in comparison.methods]
+    keys = [
+        next(iter(comparison.rows("small", (1,), (), SilentProgress(), data))).key
+        for data in (None, *folders)
+    ]
+    assert record_of(old, keys[0]) == old[0]
+    assert record_of(old, keys[1]) is None
+    there = {**record("a", 1, "noisy", 15.0), **keys[1]}
+    assert record_of([there], keys[1]) == there
+    assert record_of([there], keys[0]) is None
+    assert record_of([there], keys[2]) is None
 
 
 def test_the_published_row_stands_beside_ours_and_says_so(comparison):

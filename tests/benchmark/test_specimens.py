@@ -58,7 +58,7 @@ def test_a_table_takes_the_users_volumes_and_says_whose(tmp_path):
         measure=lambda kind, seed, method, progress: seen.append(make_case(kind, seed)) or {},
     )
     (row,) = table.rows("small", (2,), (), SilentProgress(), shrec(tmp_path / "set", 5))
-    assert row.key == {"case": "a", "seed": 2, "method": "noisy", "data": "set"}
+    assert row.key == {"case": "a", "seed": 2, "method": "noisy", "data": str((tmp_path / "set").resolve())}
     row.measure()
     assert seen[0].data_range == 2
     assert seen[0].noise.std() == pytest.approx(0.4, rel=0.05)  # 7680 voxels: 0.8 % standard error

@@ -83,15 +83,15 @@ class Comparison:
         `data`: a folder of clean volumes that stand for the specimens (`CleanVolumes`).
         """
         cases = self.cases[scale]
-        origin = {}
+        origin = None if data is None else str(data.resolve())
         if data is not None:
-            own, origin = CleanVolumes.of_folder(data), {"data": data.absolute().name}
+            own = CleanVolumes.of_folder(data)
             cases = {name: replace(kind, specimen=own) for name, kind in cases.items()}
         named = selected(only, (*cases, *self.methods))
         for seed in seeds:
             for case in [c for c in cases if c in named] or cases:
                 for method in [m for m in self.methods if m in named] or self.methods:
-                    key = {"case": case, "seed": seed, "method": method, **origin}
+                    key = {"case": case, "seed": seed, "method": method, "data": origin}
                     yield self.row(key, cases[case], progress)
 
     def row(self, key: Mapping[str, Any], kind: CaseKind, progress: Progress) -> Row:

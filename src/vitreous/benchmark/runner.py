@@ -56,7 +56,7 @@ def measure_rows(rows: Iterable[Row], file: Path, progress: Progress) -> list[Re
         if done is None:
             if progress.should_stop():
                 raise Interrupted
-            progress.note("measuring " + ", ".join(f"{k} {v}" for k, v in key.items()))
+            progress.note("measuring " + ", ".join(f"{k} {v}" for k, v in key.items() if v is not None))
             twin = None if row.twin is None else record_of(known, row.twin())
             done = {**(twin or row.measure()), **key}
             known.append(done)
@@ -67,7 +67,7 @@ def measure_rows(rows: Iterable[Row], file: Path, progress: Progress) -> list[Re
 
 
 def record_of(records: Iterable[Record], key: Mapping[str, Any]) -> Record | None:
-    """The record with this key, if there is one."""
+    """The record with this key, if there is one; what a record does not say is None."""
     return next((r for r in records if all(r.get(k) == v for k, v in key.items())), None)
 
 
