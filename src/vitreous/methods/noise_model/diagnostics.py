@@ -52,7 +52,11 @@ class ResidualCheck:
 
 
 def check_residual(
-    data: NDArray[Any], denoised: NDArray[np.float32], normalization: Normalization, spectrum: Tensor
+    data: NDArray[Any],
+    denoised: NDArray[np.float32],
+    normalization: Normalization,
+    spectrum: Tensor,
+    mask: NDArray[np.bool_] | None = None,
 ) -> ResidualCheck:
     """Compare the spectrum of input - output with S²/(P + S), what a right noise estimate S leaves.
 
@@ -64,10 +68,12 @@ def check_residual(
         Constants that standardize both.
     spectrum
         Estimated S(k), FFT-ordered, in units of the standardized variance.
+    mask
+        Optional specimen mask: only patches mostly inside it count, as they did for the estimate.
     """
     shape = tuple(min(PATCH_SIDE, side - side % 2) for side in data.shape)
     pairs = []
-    for start in patch_starts(data.shape, shape):
+    for start in patch_starts(data.shape, shape, mask):
         cut = tuple(slice(s, s + n) for s, n in zip(start, shape, strict=True))
         before = torch.from_numpy(normalization.apply(data[cut]))
         pairs.append((before, before - torch.from_numpy(normalization.apply(denoised[cut]))))

@@ -126,7 +126,7 @@ def residual_evidence(
         return None, None, ()
     volume = result.prepared.volume
     before: Any = volume.data if volume.target is None else MeanOfHalves(volume.data, volume.target)
-    check = check_residual(before, after, volume.normalization, spectrum)
+    check = check_residual(before, after, volume.normalization, spectrum, volume.mask)
     curve = NoiseCurve(check.frequency, check.estimate, check.total, check.residual, check.expected)
     message = check.message
     if volume.target is not None:
