@@ -79,8 +79,38 @@ def test_picks_are_where_the_particles_are(run, seen, tmp_path):
     assert (scores["precision"], scores["recall"], scores["f1"], scores["average_precision"]) == (1, 1, 1, 1)
 
 
+def test_the_pixel_of_the_tilt_series_is_asked_for(run, seen, tmp_path):
+    def told(name, *words):
+        code, out, err = run("pick", seen, "-o", tmp_path / name, "--json", *words)
+        assert code == 0, err
+        return json.loads(out)["warnings"], read_relion_particles(tmp_path / name).poses["0042"]
+
+    (five,), known = told("five.star")
+    (four,), _ = told("four.star", "--format", "relion4")
+    assert five != four
+    for text in (five, four):
+        assert "pixel of the tilt series" in text
+        assert "20 Å" in text
+        assert "--tilt-series-pixel" in text
+        assert text.count(". ") == 0
+    for kind in ("relion5", "relion4"):
+        words = ("--tilt-series-pixel", 2.5, "--format", kind)
+        doubts, found = told(f"{kind}.star", *words)
+        assert doubts == []
+        np.testing.assert_allclose(found.positions_angstrom, known.positions_angstrom, atol=1e-4)
+        tables = read_star(tmp_path / f"{kind}.star")
+        assert tables["optics"].numbers("rlnTomoTiltSeriesPixelSize") == 2.5
+        record = json.loads((tmp_path / f"{kind}.star.run" / "run.json").read_text())
+        assert "--tilt-series-pixel 2.5" in record["command"]
+    code, out, _ = run("pick", seen, "-o", tmp_path / "a.tbl", "--json")
+    assert (code, json.loads(out)["warnings"]) == (0, [])
+    words = ("pick", seen, "--tilt-series-pixel")
+    assert "goes with files of RELION" in check_refused(run, tmp_path, *words, 2.5, "-o", tmp_path / "b.tbl")
+    assert "positive number" in check_refused(run, tmp_path, *words, 0, "-o", tmp_path / "b.star")
+
+
 def test_nothing_is_overwritten_unasked(run, seen, tmp_path):
-    words = ("pick", seen, "-o", tmp_path / "picks.star", "-q")
+    words = ("pick", seen, "-o", tmp_path / "picks.star", "--tilt-series-pixel", SPACING, "-q")
     assert run(*words)[0] == 0
     assert "exists" in check_refused(run, tmp_path, *words)
     assert "another run" in check_refused(run, tmp_path, *words, "--threshold", "5")
@@ -481,4 +511,4 @@ def test_a_template_is_matched_and_the_run_is_told(run, seen, tmp_path):
     assert (gaps.min(axis=1) < 30).all()
     assert facts["orientations"] > 1
     assert "template matching with" in (tmp_path / "t.star.run" / "report.html").read_text()
-    assert run("report", tmp_path / "t.run")[0] == 0
+    assert run("report", tmp_path / "t.star.run")[0] == 0

@@ -20,6 +20,7 @@ from vitreous.io import (
     read_dynamo_table,
     read_particles,
     read_star,
+    read_tomogram_sizes,
     write_copick_picks,
     write_copick_segmentation,
     write_dynamo_table,
@@ -219,6 +220,64 @@ def test_relion_4_counts_pixels(tmp_path):
     table = read_star(file)["particles"]
     np.testing.assert_allclose(table.numbers(*(f"rlnCoordinate{a}" for a in "XYZ")), [[6, 4, 2]])
     assert table.text("rlnTomoManifoldIndex") == ("1",)
+
+
+@given(
+    strategy.poses(),
+    st.sampled_from(["relion5", "relion4"]),
+    st.floats(0.5, 8),
+    st.one_of(st.integers(1, 16), st.floats(1, 16)),
+)
+@settings(max_examples=60, deadline=None)
+def test_particles_of_a_binned_tomogram_come_back(poses, kind, pixel, binning):
+    spacing = pixel * binning
+    poses = Poses(poses.rotations, poses.positions_angstrom * spacing / SPACING, poses.names, poses.instances)
+    with tempfile.TemporaryDirectory() as folder:
+        path = write_particles(
+            Path(folder) / "x.star",
+            poses,
+            tomogram_name="t",
+            shape=SHAPE,
+            voxel_spacing_angstrom=spacing,
+            tilt_series_pixel_angstrom=pixel,
+            kind=kind,
+        )
+        read, sizes = read_particles(path), read_tomogram_sizes(path)
+        given_size = read_particles(path, sizes_angstrom={"t": tuple(side * spacing for side in SHAPE)})
+        tables = read_star(path)
+    assert sizes["t"] == pytest.approx(tuple(side * spacing for side in SHAPE), rel=1e-5)
+    np.testing.assert_allclose(tables["optics"].numbers("rlnTomoTiltSeriesPixelSize"), pixel, rtol=1e-5)
+    for found in (read, given_size):
+        if len(poses):
+            strategy.assert_same(found.poses["t"], poses, rotation=1e-6, position_angstrom=spacing / 50)
+
+
+@pytest.mark.parametrize("kind", ["relion5", "relion4"])
+def test_relion_finds_particles_of_a_binned_tomogram(tmp_path, kind):
+    """Where RELION looks for a particle, in pixels of the tilt series from the first one's centre."""
+    poses = Poses(np.eye(3)[None], np.array([[216.0, 108.0, 540.0]]), ("a",))
+    file = write_particles(
+        tmp_path / "a.star",
+        poses,
+        tomogram_name="t",
+        shape=(60, 100, 120),
+        voxel_spacing_angstrom=10.8,
+        tilt_series_pixel_angstrom=1.35,
+        kind=kind,
+    )
+    tables = read_star(file)
+    pixel, table = tables["optics"].numbers("rlnTomoTiltSeriesPixelSize"), tables["particles"]
+    assert pixel == 1.35
+    assert [tables["tomograms"].text(f"rlnTomoSize{axis}") for axis in "XYZ"] == [
+        ("960",),
+        ("800",),
+        ("480",),
+    ]
+    if kind == "relion4":
+        seen = table.numbers(*(f"rlnCoordinate{a}" for a in "XYZ"))
+    else:
+        seen = table.numbers(*(f"rlnCenteredCoordinate{a}Angst" for a in "XYZ")) / pixel + (480, 400, 240)
+    np.testing.assert_allclose(seen, [[400, 80, 160]], atol=1e-6)
 
 
 def test_segmentations_lie_where_copick_looks(tmp_path):

@@ -58,6 +58,10 @@ def pick_command(
     file_format: Annotated[
         str | None, typer.Option("--format", help="relion5, relion4, dynamo, copick or poses; by the suffix.")
     ] = None,
+    tilt_series_pixel: Annotated[
+        float | None,
+        typer.Option(help="RELION: of the unbinned tilt series, in Å; else the voxel's edge.", metavar="A"),
+    ] = None,
     count: Annotated[
         int | None, typer.Option(help="Keep the best ones (of each class); 500, or 10000 of labels.", min=1)
     ] = None,
@@ -100,6 +104,7 @@ def pick_command(
         symmetry,
         tilt_range,
         format=file_format,
+        tilt_series_pixel_angstrom=tilt_series_pixel,
     )
     # With the suffix: TS_1.run is that of a denoised TS_1.mrc.
     folder = run_dir or output.parent / f"{output.name}.run"

@@ -79,6 +79,7 @@ def write_particles(
     tomogram_name: str,
     shape: Sequence[int],
     voxel_spacing_angstrom: float,
+    tilt_series_pixel_angstrom: float | None = None,
     scores: Real | None = None,
     kind: str | None = None,
     overwrite: bool = False,
@@ -96,7 +97,9 @@ def write_particles(
     shape
         (z, y, x) of the tomogram.
     voxel_spacing_angstrom
-        In Å.
+        Of the tomogram, in Å.
+    tilt_series_pixel_angstrom
+        Of the unbinned tilt series, in Å, for RELION; None if the tomogram's voxels are as large.
     scores
         (n,), of picks; a table of poses has no column for them.
     kind
@@ -138,6 +141,7 @@ def write_particles(
         tomogram_name=tomogram_name,
         shape=shape,
         voxel_spacing_angstrom=voxel_spacing_angstrom,
+        tilt_series_pixel_angstrom=tilt_series_pixel_angstrom,
         scores=scores,
         overwrite=overwrite,
     )

@@ -23,6 +23,7 @@ def write_relion5_particles(
     tomogram_name: str,
     shape: Sequence[int],
     voxel_spacing_angstrom: float,
+    tilt_series_pixel_angstrom: float | None = None,
     scores: NDArray[np.float64] | None = None,
     overwrite: bool = False,
 ) -> Path:
@@ -33,6 +34,10 @@ def write_relion5_particles(
     particle. Names and instance labels have columns of our own, which RELION leaves alone, as it does a table
     of the tomogram's size, from which `read_relion_particles` knows where the centre is.
 
+    RELION divides coordinates by the pixel of the tilt series that this file states. If the tomogram is
+    binned and its voxel is taken for that pixel, RELION pulls particles towards the centre, while
+    `read_relion_particles` reads them back either way.
+
     Parameters
     ----------
     path
@@ -42,9 +47,11 @@ def write_relion5_particles(
     tomogram_name
         `rlnTomoName`, by which RELION finds the tilt series.
     shape
-        (z, y, x) of the tomogram; in RELION `rlnTomoSizeX/Y/Z`, if its voxels are those of the tilt series.
+        (z, y, x) of the tomogram in voxels.
     voxel_spacing_angstrom
-        In Å; written as the pixel size of the tilt series.
+        Of the tomogram, in Å.
+    tilt_series_pixel_angstrom
+        Of the unbinned tilt series, in Å; None if the tomogram's voxels are as large.
     scores
         (n,), of picks; written as `rlnAutopickFigureOfMerit`.
     overwrite
@@ -63,7 +70,8 @@ def write_relion5_particles(
         **text_columns(CENTERED, (poses.positions_angstrom - size / 2)[:, ::-1]),
         **common_columns(poses, scores),
     }
-    tables = tables_of(columns, {tomogram_name: shape}, voxel_spacing_angstrom)
+    sizes = size_table({tomogram_name: shape}, voxel_spacing_angstrom, tilt_series_pixel_angstrom)
+    tables = tables_of(columns, sizes, tilt_series_pixel_angstrom or voxel_spacing_angstrom)
     return write_star(path, tables, comment=VERSION_5, overwrite=overwrite)
 
 
@@ -74,36 +82,35 @@ def write_relion4_particles(
     tomogram_name: str,
     shape: Sequence[int],
     voxel_spacing_angstrom: float,
+    tilt_series_pixel_angstrom: float | None = None,
     scores: NDArray[np.float64] | None = None,
     overwrite: bool = False,
 ) -> Path:
     """Write the particles of one tomogram for RELION 4.
 
-    Coordinates are in pixels of `voxel_spacing_angstrom` from the first voxel's centre. RELION 4 wants those
-    of the unbinned tilt series: give its pixel if it is another than that of the tomogram, as coordinates
-    are in Å before. All else is as `write_relion5_particles` has it.
+    Coordinates are in pixels of the unbinned tilt series from the first voxel's centre. All else is as
+    `write_relion5_particles` has it.
 
     Parameters
     ----------
-    path, poses, tomogram_name, shape, scores, overwrite
+    path, poses, tomogram_name, shape, voxel_spacing_angstrom, tilt_series_pixel_angstrom, scores, overwrite
         As there.
-    voxel_spacing_angstrom
-        The pixel of the coordinates in Å.
 
     Raises
     ------
     InputError
         If the file exists or cannot be written.
     """
-    count = len(poses)
+    count, pixel = len(poses), tilt_series_pixel_angstrom or voxel_spacing_angstrom
     columns = {
         "rlnTomoName": (tomogram_name,) * count,
         "rlnTomoParticleId": tuple(str(number) for number in range(1, count + 1)),
         "rlnTomoManifoldIndex": ("1",) * count,
-        **text_columns(COORDINATE, poses.positions_angstrom[:, ::-1] / voxel_spacing_angstrom),
+        **text_columns(COORDINATE, poses.positions_angstrom[:, ::-1] / pixel),
         **common_columns(poses, scores),
     }
-    tables = tables_of(columns, {tomogram_name: shape}, voxel_spacing_angstrom)
+    sizes = size_table({tomogram_name: shape}, voxel_spacing_angstrom, tilt_series_pixel_angstrom)
+    tables = tables_of(columns, sizes, pixel)
     return write_star(path, tables, comment=VERSION_4, overwrite=overwrite)
 
 
@@ -151,25 +158,34 @@ def common_columns(poses: Poses, scores: NDArray[np.float64] | None) -> dict[str
 
 
 def tables_of(
-    columns: Mapping[str, tuple[str, ...]], shapes: Mapping[str, Sequence[int]], pixel_angstrom: float
+    columns: Mapping[str, tuple[str, ...]], sizes: StarTable, pixel_angstrom: float
 ) -> dict[str, StarTable]:
-    """A file of particles: one optics group, the particles, the sizes of their tomograms."""
+    """A file of particles: one optics group of a tilt series' pixel, the particles, the tomograms' sizes."""
     optics = {
         "rlnOpticsGroup": ("1",),
         "rlnOpticsGroupName": ("opticsGroup1",),
         PIXEL: (f"{pixel_angstrom:.6f}",),
     }
-    sizes = size_table(shapes, pixel_angstrom)
     return {"optics": StarTable(optics), "particles": StarTable(columns), "tomograms": sizes}
 
 
-def size_table(shapes: Mapping[str, Sequence[int]], voxel_spacing_angstrom: float) -> StarTable:
-    """Sizes of tomograms in voxels."""
+def size_table(
+    shapes: Mapping[str, Sequence[int]],
+    voxel_spacing_angstrom: float,
+    tilt_series_pixel_angstrom: float | None = None,
+) -> StarTable:
+    """Sizes of tomograms in pixels of the tilt series, which is the voxel if None.
+
+    Shapes (z, y, x) are in voxels. Where a side is no whole number of pixels its fraction stays, as a rounded
+    side would move the centre that coordinates count from.
+    """
+    pixel = tilt_series_pixel_angstrom or voxel_spacing_angstrom
+    binning = voxel_spacing_angstrom / pixel
     sides = {
-        f"rlnTomoSize{name}": tuple(str(shape[axis]) for shape in shapes.values())
+        f"rlnTomoSize{name}": tuple(f"{shape[axis] * binning:.8g}" for shape in shapes.values())
         for name, axis in (("X", 2), ("Y", 1), ("Z", 0))
     }
-    pixels = (f"{voxel_spacing_angstrom:.6f}",) * len(shapes)
+    pixels = (f"{pixel:.6f}",) * len(shapes)
     return StarTable({"rlnTomoName": tuple(shapes), **sides, PIXEL: pixels})
 
 

@@ -68,7 +68,11 @@ def write_labels(work: Work, found: Mapping[str, Confirmed]) -> None:
 
 
 def write_picks(work: Work, name: str, picks: Picks, rotations: NDArray[np.float64]) -> None:
-    """Write the STAR file of one structure."""
+    """Write the STAR file of one structure, which takes the tilt series' pixel to be the tomogram's voxel.
+
+    Of a binned tomogram RELION needs the other one: it is to be written into `rlnTomoTiltSeriesPixelSize`
+    of the file's optics.
+    """
     write_relion5_particles(
         star_file(work, name),
         Poses(rotations, picks.positions_angstrom, (name,) * len(picks)),

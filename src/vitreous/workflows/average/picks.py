@@ -11,8 +11,13 @@ from vitreous.core import InputError, Poses, Volume
 from vitreous.io import Particles, RelionParticles, read_particles, read_relion_particles, read_star
 from vitreous.io.particles import SUFFIXES
 from vitreous.io.relion import CENTERED
-from vitreous.io.relion_writer import common_columns, tables_of, text_columns
+from vitreous.io.relion_writer import common_columns, size_table, tables_of, text_columns
 from vitreous.workflows.average.request import AverageRequest
+
+ASSUMED_PIXEL = (
+    "The picks do not say the pixel of the tilt series, and aligned.star takes it to be the tomogram's voxel "
+    "of {:.4g} Å: if it is another, write it into rlnTomoTiltSeriesPixelSize of that file's optics."
+)
 
 
 def read_picks(
@@ -71,8 +76,9 @@ def as_relion(
         **common_columns(everything, np.concatenate(known) if len(known) == len(parts) else None),
     }
     shapes = {name: volume.shape for name, volume in volumes.items()}
-    tables = tables_of(columns, shapes, spacing_angstrom)
-    return RelionParticles(particles.poses, rows, tables, particles.notes, particles.scores)
+    tables = tables_of(columns, size_table(shapes, spacing_angstrom), spacing_angstrom)
+    notes = (*particles.notes, ASSUMED_PIXEL.format(spacing_angstrom))
+    return RelionParticles(particles.poses, rows, tables, notes, particles.scores)
 
 
 def names_in_star(path: Path) -> list[str]:

@@ -32,6 +32,12 @@ from vitreous.workflows.run_directory import RunDirectory, check_unchanged, dama
 KIND = "pick"
 BYTES_PER_PICK, EXPECTED_PICKS = 400, 1000  # of the file of picks
 PICKERS: Mapping[str, Picker] = {"dog": BlobPicker(), "labels": LabelPicker(), "template": TemplatePicker()}
+ASSUMED_PIXEL: Mapping[str, str] = {
+    "relion5": "RELION 5 places these particles by the pixel of the tilt series, which was taken to be the "
+    "tomogram's voxel of {:.4g} Å: if it is another, give --tilt-series-pixel.",
+    "relion4": "RELION 4 counts coordinates in the pixel of the tilt series, which was taken to be the "
+    "tomogram's voxel of {:.4g} Å: if it is another, give --tilt-series-pixel.",
+}
 TABLE = "picks.csv"  # in the run directory: the same with names, which not every format has
 
 
@@ -53,6 +59,7 @@ def pick_file(request: PickRequest, progress: Progress) -> dict[str, Any]:
     request.settings.check()
     picker = PICKERS[request.settings.method]
     kind = particle_format(request.output, request.settings.format)
+    check_pixel(request, kind)
     config = picker.config(replace(request.settings, format=kind))
     run = RunDirectory(request.run_dir)
     source = open_pick_source(request)
@@ -72,7 +79,7 @@ def pick_file(request: PickRequest, progress: Progress) -> dict[str, Any]:
         except Interrupted:
             run.write({**facts, "status": "interrupted"})
             raise Interrupted(run.path) from None
-        warnings = (*source.warnings, *found.doubts)
+        warnings = (*source.warnings, *found.doubts, *pixel_doubts(request, kind, source))
         for text in warnings:
             progress.warn(text)
         write_picks(request, source, found)
@@ -154,6 +161,19 @@ def claim(request: PickRequest, run: RunDirectory, inputs: Mapping[str, str]) ->
     check_writable(run.path / "run.json", 0, True)
 
 
+def check_pixel(request: PickRequest, kind: str) -> None:
+    """Raise InputError for the pixel of a tilt series that the output's format has no place for."""
+    if request.settings.tilt_series_pixel_angstrom is not None and kind not in ASSUMED_PIXEL:
+        raise InputError("--tilt-series-pixel goes with files of RELION", remedy="leave it out")
+
+
+def pixel_doubts(request: PickRequest, kind: str, source: PickSource) -> tuple[str, ...]:
+    """What was assumed of the tilt series' pixel, as a sentence; none if it is given or not needed."""
+    if request.settings.tilt_series_pixel_angstrom is not None or kind not in ASSUMED_PIXEL:
+        return ()
+    return (ASSUMED_PIXEL[kind].format(source.spacing_angstrom),)
+
+
 def write_picks(request: PickRequest, source: PickSource, found: Found) -> None:
     """Write the file of particles."""
     write_particles(
@@ -162,6 +182,7 @@ def write_picks(request: PickRequest, source: PickSource, found: Found) -> None:
         tomogram_name=plain_name(request.input),
         shape=source.volume.shape,
         voxel_spacing_angstrom=source.spacing_angstrom,
+        tilt_series_pixel_angstrom=request.settings.tilt_series_pixel_angstrom,
         scores=found.scores,
         kind=request.settings.format,
         overwrite=True,  # claim() has looked

@@ -52,6 +52,8 @@ class PickSettings:
         Signed lowest and highest tilt; None to read it off the tomogram.
     format
         Of the output, a name of `io.particles.SUFFIXES`; None for what its suffix says.
+    tilt_series_pixel_angstrom
+        Of the unbinned tilt series, for files of RELION; None for the tomogram's voxel.
     """
 
     method: str = "dog"
@@ -68,6 +70,7 @@ class PickSettings:
     symmetry: str = "C1"
     tilt_range_deg: tuple[float, float] | None = None
     format: str | None = None
+    tilt_series_pixel_angstrom: float | None = None
 
     def check(self) -> None:
         """Raise InputError for an unknown method, or numbers that make no sense with any."""
@@ -77,6 +80,7 @@ class PickSettings:
             "--diameter": self.diameter_angstrom,
             "--min-distance": self.min_distance_angstrom,
             "--low-pass": self.low_pass_angstrom,
+            "--tilt-series-pixel": self.tilt_series_pixel_angstrom,
         }
         for option, value in lengths.items():
             if value is not None and not 0 < value < math.inf:
@@ -174,6 +178,7 @@ class PickRequest:
             "--low-pass": settings.low_pass_angstrom,
             "--symmetry": None if settings.symmetry == PickSettings.symmetry else settings.symmetry,
             "--format": settings.format,
+            "--tilt-series-pixel": settings.tilt_series_pixel_angstrom,
             "--count": settings.count,
             "--threshold": settings.threshold,
             "--mask": self.mask,
