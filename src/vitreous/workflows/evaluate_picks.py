@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from vitreous.core import InputError, Poses
 from vitreous.io import read_particles, read_shrec21, read_tomogram_sizes
+from vitreous.io.relion import Size
 from vitreous.io.shrec import LOCATIONS
 from vitreous.metrics import MATCHINGS, Matching, average_precision, detection_scores, match_picks
 
@@ -131,15 +132,24 @@ def read_located(path: Path, tomograms: Path | None, voxel_size_angstrom: float 
     if path.is_dir() and (path / PARTICLES).is_file():
         path = path / PARTICLES
     if path.is_dir() or path.name == LOCATIONS:
-        return {"": Located(read_shrec21(path if path.is_dir() else path.parent).poses)}
-    beside = path.with_name(TOMOGRAMS)
-    sizes = tomograms or (beside if beside.is_file() and beside != path else None)
+        folder = path if path.is_dir() else path.parent
+        return {"": Located(read_shrec21(folder, voxel_spacing_angstrom=voxel_size_angstrom).poses)}
     particles = read_particles(
-        path,
-        sizes_angstrom=None if sizes is None else read_tomogram_sizes(sizes),
-        voxel_spacing_angstrom=voxel_size_angstrom,
+        path, sizes_angstrom=sizes_for(path, tomograms), voxel_spacing_angstrom=voxel_size_angstrom
     )
     return {name: Located(poses, particles.scores.get(name)) for name, poses in particles.poses.items()}
+
+
+def sizes_for(path: Path, tomograms: Path | None) -> dict[str, Size] | None:
+    """Sizes of tomograms in Å for picks of RELION: those asked for, or else what lies beside the picks."""
+    if path.suffix.lower() != ".star":
+        return None
+    if tomograms is not None:
+        return read_tomogram_sizes(tomograms)
+    try:
+        return read_tomogram_sizes(path.with_name(TOMOGRAMS))
+    except InputError:  # there is none, or none with sizes: picks that need them say so
+        return None
 
 
 def of_structure(one: Located, structure: str | None) -> Located:
