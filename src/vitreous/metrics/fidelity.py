@@ -37,7 +37,7 @@ def ssim(volume: NDArray[Any], reference: NDArray[Any], *, data_range: float) ->
 def correlation(volume: NDArray[Any], reference: NDArray[Any]) -> float:
     """Pearson correlation of all voxels; NaN if either volume is constant."""
     a, b = np.ravel(volume), np.ravel(reference)
-    if np.ptp(a) == 0 or np.ptp(b) == 0:
+    if a.min() == a.max() or b.min() == b.max():
         return float("nan")
     return float(np.corrcoef(a, b)[0, 1])
 

@@ -65,7 +65,7 @@ def check_comparable(volume: Volume) -> None:
 
 def scores_against(data: NDArray[Any], reference: NDArray[Any]) -> dict[str, float]:
     """PSNR, SSIM and correlation, with the range of the reference as `data_range`."""
-    span = float(np.ptp(reference))
+    span = float(reference.max()) - float(reference.min())  # as floats: integers would wrap around
     return {
         "psnr": psnr(data, reference, data_range=span),
         "ssim": ssim(data, reference, data_range=span),
