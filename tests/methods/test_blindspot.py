@@ -7,11 +7,17 @@ import pytest
 import scipy.ndimage as ndi
 import torch
 
-from vitreous.core import Normalization
+from vitreous.core import Normalization, SilentProgress
 from vitreous.inference import tiles_of
+from vitreous.inference.predict import predict_tiled
 from vitreous.methods import BlindSpot, PreparedVolume
 from vitreous.methods.blindspot import BlindSpotConfig, build_network, method
-from vitreous.methods.blindspot.method import blind_spot_loss, gaussian_blur, robust_noise_sigma
+from vitreous.methods.blindspot.method import (
+    BlindSpotObjective,
+    blind_spot_loss,
+    gaussian_blur,
+    robust_noise_sigma,
+)
 from vitreous.methods.blindspot.network import LossWeights
 from vitreous.networks import DilatedBlindSpot, PhaseLattice, UNet3d, VolumeShuffleBackbone
 from vitreous.training import TrainingVolume
@@ -220,10 +226,64 @@ def test_objective_trains_blind_prediction_of_white_noise_towards_zero():
 
 
 def test_predictor_of_the_identity_is_the_identity():
-    block = torch.randn(12, 10, 8, generator=torch.Generator().manual_seed(0))
+    block = torch.randn(8, 10, 8, generator=torch.Generator().manual_seed(0))
     (tile,) = tiles_of(block.shape, tile=12, margin=0, stride=2)
     predict = BlindSpot().predictor(torch.nn.Identity(), volume(), torch.device("cpu"), 0)
     assert (predict(block, tile) - block).abs().max() < 1e-6
+
+
+@pytest.mark.parametrize("shape", [(21, 12, 12), (12, 12, 14)])
+def test_no_voxel_sees_itself_in_a_reflection(shape):
+    """Sides that are no multiples of the stride are filled up; the largest change there is of others."""
+    small = BlindSpot(BlindSpotConfig(width=2, patch_side=24))
+    network = small.build_network(0)
+    data = np.random.default_rng(0).normal(size=shape).astype(np.float32)
+    volume = TrainingVolume(data, Normalization(0.0, 1.0, -np.inf, np.inf))
+    predict = small.predictor(network, PreparedVolume(volume), torch.device("cpu"), 0)
+
+    def predicted(values):
+        settings = {"tile": 24, "margin": network.receptive_radius, "stride": network.stride}
+        return predict_tiled(predict, values, volume.normalization, progress=SilentProgress(), **settings)
+
+    before = predicted(data)
+    for place in (tuple(n - 2 for n in shape), tuple(n // 2 for n in shape)):
+        changed = data.copy()
+        changed[place] += 10
+        difference = np.abs(predicted(changed) - before)
+        assert difference.max() > 1e-3
+        assert difference[place] <= 1e-6 * difference.max()
+
+
+def test_training_on_a_thin_volume_shows_no_voxel_itself():
+    """A slab of 7 planes in a patch of 24: the gradient of each voxel's own prediction is zero."""
+    network = build_network(BlindSpotConfig(width=2, patch_side=24)).double()
+    slab = np.random.default_rng(1).normal(size=(7, 24, 24)).astype(np.float32)
+    seen = []
+    watched = lambda x: (seen.append(x), network(x.double()))[1]  # noqa: E731
+    patches = BlindSpotObjective(
+        network,
+        [TrainingVolume(slab, Normalization(0.0, 1.0, -np.inf, np.inf))],
+        BlindSpotConfig(width=2, patch_side=24),
+        torch.device("cpu"),
+    )
+    patch = patches.sampler.draw(torch.Generator().manual_seed(0))
+    values = patch.values.double().requires_grad_()
+    shown = values * patch.inside  # what `_loss_of` hands to the network
+    patches.network = watched
+    patches._loss_of([patch])
+    assert torch.equal(seen[0][0, 0].double(), shown.detach())
+    inner = (patch.inside > 0).nonzero()[100]
+    (gradient,) = torch.autograd.grad(network(shown[None, None])[(0, 0, *inner)], values)
+    assert gradient.abs().max() > 0
+    assert gradient[tuple(inner)] == 0
+
+
+@pytest.mark.parametrize("patch_side", [81, 108])
+def test_the_published_network_predicts_in_blocks_of_its_training_size(patch_side):
+    network = build_network(BlindSpotConfig.paper())
+    tiles = tiles_of((400,) * 3, tile=patch_side, margin=network.receptive_radius, stride=network.stride)
+    inner = [t.shape for t in tiles if all(0 < s < 250 for s in t.start)]
+    assert set(inner) == {(patch_side,) * 3}
 
 
 class Ramp(torch.nn.Module):

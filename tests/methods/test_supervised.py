@@ -24,7 +24,7 @@ from vitreous.training import TrainingVolume
 
 AS_IS = Normalization(0.0, 1.0, -np.inf, np.inf)
 EDGES = [0.0, 0.1, 0.2, 0.3, 0.4, 0.5]
-SMALL = {"patch_side": 32, "boxes": 1, "box_side": 32, "width": 4, "binning": 1}
+SMALL = {"strengths": (1.0, 1.0), "patch_side": 32, "boxes": 1, "box_side": 32, "width": 4, "binning": 1}
 TILTS = (-40.0, 60.0)
 
 
@@ -167,6 +167,26 @@ def test_every_tomogram_lends_its_style_to_boxes_of_its_own():
         assert power == pytest.approx((0.8, 0.1)[patch.volume], rel=0.01)
 
 
+def test_specimens_are_weaker_and_stronger_than_the_estimate():
+    (box,) = clean_boxes(style_of(prepared()), 1, 32)
+    config = DnCnnConfig(**{**SMALL, "strengths": (0.5, 2.0)})
+    factors = [float(clean.std()) / float(box.std()) for _, _, clean, _ in pairs(prepared(), 60, config)]
+    assert 0.5 <= min(factors) < 0.58
+    assert 1.7 < max(factors) <= 2.0
+    assert np.median(factors) == pytest.approx(1, abs=0.25)  # even on a logarithmic scale
+
+
+def test_what_these_networks_do_not_do_is_not_reported():
+    noise = np.random.default_rng(0).normal(size=(48, 48, 96)).astype(np.float32)
+    noise[..., 48:] *= 2
+    found = DnCnn(DnCnnConfig(**SMALL)).prepare(
+        TrainingVolume(noise, measure_voxels(noise).normalization, voxel_spacing_angstrom=10.0)
+    )
+    assert found.gain is None
+    assert found.stabilizer is None
+    assert not any("levelled" in text or "weights" in text for text in found.summary.values())
+
+
 # --- what is simulated ----------------------------------------------------------------------------
 
 
@@ -194,7 +214,7 @@ def test_boxes_have_the_signal_power_and_the_wedge_of_their_style():
         assert power[~measured_region(box.shape, TILTS)].sum() < 1e-6 * power.sum()
         assert power[~measured_region(box.shape, (-60, 40))].sum() > 1e-3 * power.sum()
     turned = clean_boxes(Style(10.0, 0.6, 2, TILTS), 2, 48)
-    np.testing.assert_allclose(turned[0], boxes[0].transpose(0, 2, 1))
+    np.testing.assert_allclose(turned[0], boxes[0].transpose(0, 2, 1), rtol=1e-6)  # sums in another order
     whole = clean_boxes(Style(10.0, 0.6, 1, None), 2, 48)
     assert not np.allclose(whole[0], boxes[0], atol=0.1)
     assert clean_boxes(style, 2, 48) is boxes  # simulated once

@@ -8,17 +8,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vitreous.benchmark.cases import Case, CaseKind, make_case
-from vitreous.benchmark.contestants import denoised, trained_on_pairs
+from vitreous.benchmark.contestants import denoised, trained_on_pairs, training_cases
 from vitreous.benchmark.cost import measured_cost
 from vitreous.benchmark.runner import Record
 from vitreous.benchmark.scores import BORDER, score
-from vitreous.benchmark.specimens import TRAINING_SEEDS
 from vitreous.core import Progress
 from vitreous.methods.noise2noise import PairConfig
 from vitreous.metrics import fourier_shell_correlation, fsc_resolution, psnr, ssim
 from vitreous.workflows.denoise import Source, standardized
 
 Array = NDArray[np.float32]
+OTHER_HALF = 500_000  # what the seed of the second half has more
 TOPAZ_WIDTHS = {"topaz-small": 8, "topaz-large": 24}
 
 
@@ -27,9 +27,10 @@ def measure_halves(kind: CaseKind, seed: int, method: str, progress: Progress) -
     case = make_case(kind, seed)
     results = []
     with measured_cost() as cost:
-        for half in case.halves:
+        for number, half in enumerate(case.halves):
             alone = replace(case, noise=half - case.clean)
-            results.append(denoised(kind, alone, seed, method, progress)[0])
+            own = seed + number * OTHER_HALF  # else both would be given the same draws of noise
+            results.append(denoised(kind, alone, own, method, progress)[0])
     curve = fourier_shell_correlation(results[0], results[1])
     found = score(case, np.float32(0.5) * (results[0] + results[1]))
     return {**found, "halves_angstrom": fsc_resolution(curve, case.ground.spacing_angstrom), **cost}
@@ -38,6 +39,8 @@ def measure_halves(kind: CaseKind, seed: int, method: str, progress: Progress) -
 def measure_standardized(kind: CaseKind, seed: int, method: str, progress: Progress) -> Record:
     """PSNR and SSIM of standardized volumes against the grand model, as the DUAL paper scores them."""
     case = with_grand_model(make_case(kind, seed))
+    if method in TOPAZ_WIDTHS:
+        training_cases(kind)
     with measured_cost() as cost:
         result = denoised_or_topaz(kind, case, seed, method, progress)
     cut = (slice(BORDER, -BORDER),) * 3
@@ -75,8 +78,7 @@ def standard(volume: Array) -> Array:
 def topaz_like(kind: CaseKind, case: Case, seed: int, width: int, progress: Progress) -> Array:
     """A Noise2Noise U-Net trained on the halves of other tomograms, as general models are."""
     volumes = []
-    for training_seed in TRAINING_SEEDS:
-        other = make_case(kind, training_seed)
+    for other in training_cases(kind):
         halves = [replace(other.volume, data=half) for half in other.halves]
         volumes.append(standardized(Source(other.volume, halves[0], halves[1]), needs_target=True)[0])
     return trained_on_pairs(volumes, case.noisy, PairConfig(width=width), seed, progress)

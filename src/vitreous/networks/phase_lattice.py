@@ -240,7 +240,8 @@ class VolumeShuffleBackbone(nn.Module):
         self.modulus = modulus
         self.stride = modulus * 3 ** (len(widths) - 1)
         # Attention pools over the whole input: no margin makes tiles exact, so predict with the patch size.
-        self.receptive_radius = modulus * 3 ** (len(widths) - 1)
+        # One less than a stride, so that with the masked convolution the margin is a stride and not two.
+        self.receptive_radius = modulus * (3 ** (len(widths) - 1) - 1)
 
         def stage(channels: int) -> nn.Sequential:
             return nn.Sequential(*(block(channels, modulus=modulus) for _ in range(blocks)))

@@ -8,10 +8,13 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
+from vitreous.core import inside_mask
 from vitreous.filters import bilateral
+from vitreous.inference import Tile
+from vitreous.inference.predict import Predictor
 from vitreous.losses import edge_maps, masked_mean_square, total_variation
 from vitreous.methods.blindspot.network import BlindSpotConfig, build_network
-from vitreous.methods.method import PreparedVolume, VolumeIndependent, batch_of, placed
+from vitreous.methods.method import PreparedVolume, VolumeIndependent, batch_of, mirror_mean, placed
 from vitreous.networks.unet3d import unet_bytes_per_voxel
 from vitreous.training import Patch, PatchSampler, TrainingVolume
 
@@ -50,6 +53,18 @@ class BlindSpot(VolumeIndependent[BlindSpotConfig]):
         """Self-prediction on random patches of all volumes."""
         return BlindSpotObjective(placed(network, device), [v.volume for v in volumes], self.config, device)
 
+    def predictor(
+        self, network: nn.Module, volume: PreparedVolume, device: torch.device, seed: int
+    ) -> Predictor:
+        """Mean over the eight mirror images; beyond the volume there is nothing, as in training."""
+        mean, shape = mirror_mean(network, device, self.precision), volume.volume.data.shape
+
+        def predict(block: Tensor, tile: Tile) -> Tensor:
+            inside = torch.from_numpy(inside_mask(tile.start, tile.shape, shape).copy())
+            return mean(block * inside, tile)
+
+        return predict
+
 
 class BlindSpotObjective:
     """Weighted sum of reconstruction, guidance, edge and total-variation losses."""
@@ -77,7 +92,8 @@ class BlindSpotObjective:
     def _loss_of(self, patches: Sequence[Patch]) -> Tensor:
         noisy = batch_of([p.values for p in patches], self.device)
         inside = batch_of([p.inside for p in patches], self.device)
-        return blind_spot_loss(self.network(noisy).float(), noisy, inside, self.config)
+        # What fills a patch beyond the volume is a reflection, and would show a voxel to itself.
+        return blind_spot_loss(self.network(noisy * inside).float(), noisy, inside, self.config)
 
 
 def blind_spot_loss(prediction: Tensor, noisy: Tensor, inside: Tensor, config: BlindSpotConfig) -> Tensor:

@@ -14,6 +14,7 @@ from vitreous.core import Normalization
 from vitreous.fourier import frequency_radius, patch_spectra
 from vitreous.methods.gain import FloatArray, GainMap
 from vitreous.methods.noise_model.spectrum import MOST_PATCHES, PATCH_SIDE, NoiseSpectrum
+from vitreous.methods.stabilizer import Stabilizer
 
 MEASURED = 0.1  # of the mean noise power: frequencies with less were not measured
 LEAST_SPREAD = 0.05  # of the gain: below it there is nothing to level; the estimate errs by 0.01 to 0.02
@@ -26,6 +27,7 @@ def estimate_gain(
     normalization: Normalization,
     spectrum: NoiseSpectrum,
     mask: NDArray[np.bool_] | None = None,
+    stabilizer: Stabilizer | None = None,
 ) -> GainMap | None:
     """Read the strength of the noise off the outer frequencies of patches on a grid.
 
@@ -39,6 +41,8 @@ def estimate_gain(
         Its noise spectrum: where "outer" begins and what was measured there.
     mask
         Optional specimen mask: elsewhere the gain is the median of that inside.
+    stabilizer
+        What the grey values are bent by before the noise is levelled: what it makes even is no gain.
 
     Returns
     -------
@@ -65,7 +69,9 @@ def estimate_gain(
     )
     outer = frequency_radius(side) > spectrum.inner_frequency
     outer &= spectrum.power > MEASURED * spectrum.power[outer].mean()
-    power = [patch_spectra([torch.from_numpy(normalization.apply(p))])[0][outer].mean() for p in patches]
+    values = (torch.from_numpy(normalization.apply(patch)) for patch in patches)
+    bent = values if stabilizer is None else map(stabilizer.apply, values)
+    power = [patch_spectra([patch])[0][outer].mean() for patch in bent]
     gain = torch.stack(power).sqrt().numpy().reshape([len(s) for s in starts])
     z, y, x = (s.astype(np.float32) + np.float32(n - 1) / 2 for s, n in zip(starts, side, strict=True))
     inside = np.ones(gain.shape, bool) if mask is None else mask[np.ix_(*(c.astype(int) for c in (z, y, x)))]

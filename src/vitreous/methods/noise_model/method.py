@@ -100,17 +100,18 @@ class NoiseModel:
             "tilt axis": axis if spectrum.tilt_axis_seen else "not seen in the noise",
             **self.config.beginning,
         }
-        gain = estimate_gain(volume.data, volume.normalization, spectrum, volume.mask)
+        stabilizer = None
+        # Projections mix all densities on their way: only noise that is nearly white can follow them.
+        if binning == 1 and spectrum.filled_share > NEARLY_WHITE:
+            stabilizer = signal_dependence(volume.data, volume.normalization, spectrum, volume.mask)
+        if stabilizer is not None:
+            change = f"{stabilizer.slope:+.0%} of its variance for each deviation of the grey values"
+            summary["noise follows the density"] = f"{change}, made even"
+        gain = estimate_gain(volume.data, volume.normalization, spectrum, volume.mask, stabilizer)
         if gain is not None:
             weakest, strongest = float(gain.values.min()), float(gain.values.max())
             summary["noise level over the volume"] = f"{weakest:.2f} to {strongest:.2f} of its mean, levelled"
         if binning == 1:
-            stabilizer = None
-            if spectrum.filled_share > NEARLY_WHITE:  # projections mix all densities on their way
-                stabilizer = signal_dependence(volume.data, volume.normalization, spectrum, volume.mask)
-            if stabilizer is not None:
-                change = f"{stabilizer.slope:+.0%} of its variance for each deviation of the grey values"
-                summary["noise follows the density"] = f"{change}, made even"
             return PreparedVolume(
                 volume,
                 spectrum.power,

@@ -37,6 +37,7 @@ from vitreous.networks import DnCnn3d, FfdNet3d, VNet3d
 from vitreous.training import Patch, PatchSampler, TrainingVolume
 
 AS_IS = Normalization(0.0, 1.0, -np.inf, np.inf)
+SEEN = ("noise share of variance", "Fourier space filled by noise", "tilt axis", "network works on")
 UNCLEAR = (
     "The grey values do not tell whether protein is dark or bright; it was taken to be dark. If it is not, "
     'say so: protein = "bright" in a file for --config.'
@@ -48,14 +49,16 @@ class SupervisedConfig(LearnedConfig):
 
     `binning` is chosen from the noise spectrum when None. `boxes` specimens of `box_side`³ voxels are
     simulated for each tomogram. `noise_levels`: the noise of a training patch is the tomogram's times
-    a factor between the two. `protein`: whether it is dark, as in raw tomograms, or bright; read off the
-    tomogram when None.
+    a factor between the two; its specimen is as strong as the tomogram's spectrum says times a factor between
+    `strengths`, drawn on a logarithmic scale, as that depends on how crowded the tomogram is. `protein`:
+    whether it is dark, as in raw tomograms, or bright; read off the tomogram when None.
     """
 
     binning: PositiveInt | None = None
     boxes: PositiveInt = 3
     box_side: PositiveInt = 96
     noise_levels: tuple[PositiveFloat, PositiveFloat] = (1.0, 1.0)
+    strengths: tuple[PositiveFloat, PositiveFloat] = (0.5, 2.0)
     protein: Literal["dark", "bright"] | None = None
 
 
@@ -98,10 +101,12 @@ class Supervised(VolumeIndependent[ConfigT]):
         config = self.config
         prepared = NoiseModel(NoiseModelConfig(binning=config.binning)).prepare(volume)
         sign, clear = self.contrast(prepared)
-        summary = {**prepared.summary, "protein": "bright" if sign > 0 else "dark"}
+        summary = {key: text for key, text in prepared.summary.items() if key in SEEN}
+        summary["protein"] = "bright" if sign > 0 else "dark"
         if volume.voxel_spacing_angstrom is not None:  # a trained network does without
             summary["trained on"] = described(style_of(prepared), config.boxes, config.box_side)
-        return replace(prepared, summary=summary, warnings=() if clear else (UNCLEAR,))
+        warnings = () if clear else (UNCLEAR,)
+        return replace(prepared, summary=summary, warnings=warnings, gain=None, stabilizer=None)
 
     def contrast(self, volume: PreparedVolume) -> tuple[int, bool]:
         """1 where protein is bright and -1 where it is dark, and whether there is no doubt about it."""
@@ -260,4 +265,7 @@ class SimulatedObjective:
         factor = lowest + (highest - lowest) * torch.rand((), generator=generator).item()
         noise = factor * self.noise[which].draw(patch, generator)
         level = torch.full_like(noise, factor * self.deviations[which])
-        return patch.values + noise, patch.values, level
+        weakest, strongest = (math.log(s) for s in self.config.strengths)
+        strength = math.exp(weakest + (strongest - weakest) * torch.rand((), generator=generator).item())
+        clean = strength * patch.values
+        return clean + noise, clean, level
