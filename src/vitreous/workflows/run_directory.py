@@ -69,9 +69,7 @@ class RunDirectory:
 
     def write(self, facts: Mapping[str, Any]) -> None:
         """Replace `run.json`, complete or not at all."""
-        write_text_atomic(
-            self.path / "run.json", json.dumps({"schema": RUN_SCHEMA, **facts}, indent=2) + "\n"
-        )
+        write_text_atomic(self.path / "run.json", json_text({"schema": RUN_SCHEMA, **facts}))
 
     @contextmanager
     def locked(self) -> Iterator[None]:
@@ -171,6 +169,18 @@ def plain(value: float | None) -> float | None:
     (2.5, None)
     """
     return value if value is not None and math.isfinite(value) else None
+
+
+def json_text(facts: Mapping[str, Any]) -> str:
+    """Plain values as JSON, with null for every number that JSON does not have.
+
+    Examples
+    --------
+    >>> json_text({"psnr": [30.5, float("inf")]}).split()
+    ['{', '"psnr":', '[', '30.5,', 'null', ']', '}']
+    """
+    finite = json.loads(json.dumps(facts), parse_constant=lambda name: None)
+    return json.dumps(finite, indent=2, allow_nan=False) + "\n"
 
 
 def versions() -> dict[str, str]:

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from vitreous.core import InputError, Progress, Volume
+from vitreous.core import InputError, Interrupted, Progress, Volume
 from vitreous.io import check_writable, find_half, open_volume, write_text_atomic
 from vitreous.workflows.inspect.report import inspection_report
 from vitreous.workflows.inspect.tomogram import facts_of, inspect_tomogram
 from vitreous.workflows.inspect.values import Inspection
+from vitreous.workflows.run_directory import json_text
 
 REPORT, RECORD = "report.html", "inspect.json"
 
@@ -48,6 +48,8 @@ def inspect_files(
     ------
     InputError
         If none of the files can be read, or the folder holds a report already.
+    Interrupted
+        If the user stopped; nothing is written then.
     """
     if folder is not None:
         if folder.exists() and not folder.is_dir():
@@ -56,6 +58,8 @@ def inspect_files(
             check_writable(folder / name, 0, overwrite)
     entries, facts, unreadable = [], [], []
     for path in paths:
+        if progress is not None and progress.should_stop():
+            raise Interrupted
         try:
             volume, found = inspected(path, voxel_size, progress)
         except InputError as error:
@@ -70,7 +74,7 @@ def inspect_files(
         page = inspection_report(entries, [str(error) for error in unreadable])
         write_text_atomic(folder / REPORT, page, overwrite=overwrite)
         record = facts[0] if len(facts) == 1 else {"files": facts}
-        write_text_atomic(folder / RECORD, json.dumps(record, indent=1), overwrite=overwrite)
+        write_text_atomic(folder / RECORD, json_text(record), overwrite=overwrite)
     return facts
 
 

@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from vitreous.core import Progress, SilentProgress, Volume, measure_voxels
+from vitreous.core import Interrupted, Progress, SilentProgress, Volume, measure_voxels
+from vitreous.core.normalization import SLAB_VOXELS
 from vitreous.io import volume_warnings
 from vitreous.methods.noise_model import estimate_noise_spectrum
 from vitreous.metrics import Polarity, find_outliers, measure_layer, measure_polarity
@@ -20,7 +21,6 @@ from vitreous.workflows.inspect.values import Inspection, TiltRange
 MOST_VOXELS = 2**25  # of the coarse copy: 134 MB, and about five times that while it is looked at
 COARSE_ANGSTROM = 14.0  # edge of its voxels at the most, as long as it is not too large
 UNKNOWN_ANGSTROM = 10.0  # what shapes are judged as where the spacing is unknown; no length is told then
-PLANES = 16
 MOSTLY_NOISE = 0.97  # of the variance
 LITTLE_NOISE = 0.3  # of the variance: below it protein stands out as gold does
 STEEP_DEG = 3.0  # slopes of the specimen that are worth a word
@@ -40,6 +40,11 @@ def inspect_tomogram(volume: Volume, *, progress: Progress | None = None) -> Ins
         May be memory-mapped; memory is bounded by a coarse copy of at most 34 million voxels.
     progress
         Receives the steps; silent by default.
+
+    Raises
+    ------
+    Interrupted
+        If the user stopped.
 
     Examples
     --------
@@ -64,9 +69,9 @@ def inspect_tomogram(volume: Volume, *, progress: Progress | None = None) -> Ins
     report.start("inspecting", 4)
     if min(volume.shape) >= SMALLEST_SIDE:
         noise = estimate_noise_spectrum(volume.data, statistics.normalization)
-        report.advance()
+        advance(report)
         tilt_range = measured_tilt_range(volume.data, statistics.normalization, noise)
-        report.advance()
+        advance(report)
     if min(volume.shape) >= LEAST_VOXELS:
         coarse, factor = coarse_copy(volume, statistics.normalization.mean, spacing or UNKNOWN_ANGSTROM)
         coarse /= np.float32(statistics.normalization.deviation)
@@ -79,10 +84,10 @@ def inspect_tomogram(volume: Volume, *, progress: Progress | None = None) -> Ins
             for limit in (statistics.normalization.low, statistics.normalization.high)
         ]
         np.clip(coarse, *limits, out=coarse)
-        report.advance()
+        advance(report)
         polarity = measure_polarity(coarse, edge, left_out)
         layer = None if spacing is None else measure_layer(coarse, edge, left_out)
-        report.advance()
+        advance(report)
     else:
         doubts.append("It is too small to judge contrast, specimen and gold.")
     found = Inspection(
@@ -100,6 +105,13 @@ def inspect_tomogram(volume: Volume, *, progress: Progress | None = None) -> Ins
     return replace(found, doubts=tuple(doubts))
 
 
+def advance(progress: Progress) -> None:
+    """Count a step; raises Interrupted if the user stopped."""
+    progress.advance()
+    if progress.should_stop():
+        raise Interrupted
+
+
 def coarse_copy(volume: Volume, mean: float, spacing: float) -> tuple[Array, int]:
     """Block means less the mean grey value, and how many voxels one stands for along an axis.
 
@@ -111,11 +123,13 @@ def coarse_copy(volume: Volume, mean: float, spacing: float) -> tuple[Array, int
     factor = min(factor, max(1, min(volume.shape) // LEAST_VOXELS))
     sides = [side // factor for side in volume.shape]
     coarse = np.empty(sides, np.float32)
-    for first in range(0, sides[0], PLANES):
-        last = min(first + PLANES, sides[0])
-        slab = np.asarray(volume.data[first * factor : last * factor], np.float32)
-        slab = slab[:, : sides[1] * factor, : sides[2] * factor] - np.float32(mean)
-        slab = np.nan_to_num(slab, copy=False, nan=0.0, posinf=0.0, neginf=0.0)
+    planes = max(1, SLAB_VOXELS // (factor**3 * sides[1] * sides[2]))
+    for first in range(0, sides[0], planes):
+        last = min(first + planes, sides[0])
+        cut = (slice(first * factor, last * factor), *(slice(side * factor) for side in sides[1:]))
+        slab = np.array(volume.data[cut], np.float32)
+        slab -= np.float32(mean)
+        np.nan_to_num(slab, copy=False, nan=0.0, posinf=0.0, neginf=0.0)
         parts = slab.reshape(last - first, factor, sides[1], factor, sides[2], factor)
         coarse[first:last] = parts.mean(axis=(1, 3, 5))
     return coarse, factor

@@ -132,15 +132,17 @@ class Inspection:
 
 
 def rounded(value: Any) -> Any:
-    """The same plain values with as many digits as they deserve.
+    """The same plain values with as many digits as they deserve; None for what is no finite number.
 
     Examples
     --------
-    >>> rounded({"a": (1.23456, None), "b": "y"})
+    >>> rounded({"a": (1.23456, math.inf), "b": "y"})
     {'a': [1.2346, None], 'b': 'y'}
     """
     if isinstance(value, dict):
         return {key: rounded(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
         return [rounded(item) for item in value]
-    return round(value, DIGITS) if isinstance(value, float) and math.isfinite(value) else value
+    if isinstance(value, float):
+        return round(value, DIGITS) if math.isfinite(value) else None
+    return value
