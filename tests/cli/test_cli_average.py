@@ -26,6 +26,7 @@ from vitreous.io import (
 )
 from vitreous.io.euler import to_zyz
 from vitreous.workflows.average import AverageRequest, AverageSettings, average_files
+from vitreous.workflows.average.particles import open_particles
 from vitreous.workflows.run_directory import RunDirectory
 
 HERE = Path(__file__).resolve()
@@ -401,3 +402,48 @@ def test_a_table_of_dynamo_for_two_tomograms(run, scene, tmp_path):
     after = read_star(tmp_path / "out" / "aligned.star")["particles"]
     assert after.text("rlnTomoName") == ("1",) * 5 + ("2",) * 4
     assert "holds picks in a tomogram 2" in refused(run, "average", tomograms[0], picks, *words)
+
+
+def picks_of_two(scene, path, names):
+    """A file of picks of two tomograms by these names, five and four particles."""
+    (poses,) = read_relion_particles(scene[0] / "picks.star").poses.values()
+    write_relion5_particles(path, poses, tomogram_name="t", shape=SHAPE, voxel_spacing_angstrom=SPACING)
+    table = read_star(path)["particles"]
+    columns = {**table.columns, "rlnTomoName": (names[0],) * 5 + (names[1],) * 4}
+    return write_star(path, {"particles": StarTable(columns)}, overwrite=True)
+
+
+@pytest.mark.parametrize(
+    ("files", "names"),
+    [
+        (("rec_TS_01.mrc", "rec_TS_02.mrc"), ("TS_01", "TS_02")),
+        (("TS_1_12.00Apx.mrc", "TS_2_12.00Apx.mrc"), ("TS_1.tomostar", "TS_2.tomostar")),
+        (("TS_1.mrc", "TS_2.mrc"), ("rec_TS_1", "rec_TS_2")),
+        (("rec_a.mrc", "a.mrc"), ("rec_a", "a")),
+        (
+            ("ExperimentRuns/r_1/VoxelSpacing12/wbp.mrc", "ExperimentRuns/r_2/VoxelSpacing12/wbp.mrc"),
+            ("r_1", "r_2"),
+        ),
+    ],
+)
+def test_tomograms_are_found_by_the_names_that_programs_give(scene, tmp_path, files, names):
+    paths = [tmp_path / file for file in files]
+    for path in paths:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes((scene[0] / "007.mrc").read_bytes())
+    picks = picks_of_two(scene, tmp_path / "picks.star", names)
+    settings = AverageSettings(tilt_range_deg=(-60, 60))
+    opened = open_particles(AverageRequest(tuple(paths), picks, tmp_path / "out", settings))
+    assert [(one.name, one.volume.path, len(one.poses)) for one in opened.tomograms] == [
+        (names[0], paths[0], 5),
+        (names[1], paths[1], 4),
+    ]
+
+
+def test_tomograms_that_cannot_be_told_apart_are_refused(run, scene, tmp_path):
+    for name in ("rec_TS_1", "TS_1", "TS_2"):
+        (tmp_path / f"{name}.mrc").write_bytes((scene[0] / "007.mrc").read_bytes())
+    picks = picks_of_two(scene, tmp_path / "picks.star", ("TS_1.tomostar", "TS_2.tomostar"))
+    words = ("-o", tmp_path / "out", *TILTS, "--box", 24)
+    told = refused(run, "average", *sorted(tmp_path.glob("*TS*.mrc")), picks, *words)
+    assert "TS_1.tomostar could be TS_1.mrc or rec_TS_1.mrc" in told

@@ -9,6 +9,7 @@ import vitreous
 from vitreous.core import Poses
 from vitreous.io import (
     StarTable,
+    read_particles,
     read_relion_particles,
     read_star,
     write_pose_table,
@@ -107,6 +108,42 @@ def test_the_pixel_of_the_tilt_series_is_asked_for(run, seen, tmp_path):
     words = ("pick", seen, "--tilt-series-pixel")
     assert "goes with files of RELION" in check_refused(run, tmp_path, *words, 2.5, "-o", tmp_path / "b.tbl")
     assert "positive number" in check_refused(run, tmp_path, *words, 0, "-o", tmp_path / "b.star")
+
+
+@pytest.mark.parametrize(
+    ("place", "name"),
+    [
+        ("rec_TS_01.mrc", "TS_01"),
+        ("TS_1_20.00Apx.mrc", "TS_1"),
+        ("ExperimentRuns/TS_001/VoxelSpacing20.000/wbp.zarr", "TS_001"),
+    ],
+)
+def test_the_tomogram_is_called_as_other_programs_do(run, tmp_path, place, name):
+    (tmp_path / place).parent.mkdir(parents=True, exist_ok=True)
+    vitreous.write_volume(tmp_path / place, vitreous.Volume(particles_in(), SPACING))
+    words = ("pick", tmp_path / place, "-q", "--count", 3)
+    assert run(*words, "-o", tmp_path / "a.star")[0] == 0
+    assert list(read_relion_particles(tmp_path / "a.star").poses) == [name]
+    assert run(*words, "-o", tmp_path / "a.json")[0] == 0
+    assert json.loads((tmp_path / "a.json").read_text())["run_name"] == name
+
+
+def test_the_name_of_the_tomogram_can_be_said(run, seen, tmp_path):
+    words = ("pick", seen, "-q", "--tomogram-name")
+    assert run(*words, "rec_9", "-o", tmp_path / "a.star")[0] == 0
+    assert list(read_relion_particles(tmp_path / "a.star").poses) == ["rec_9"]
+    assert (
+        "--tomogram-name rec_9" in json.loads((tmp_path / "a.star.run" / "run.json").read_text())["command"]
+    )
+    assert run(*words, "9", "-o", tmp_path / "a.tbl")[0] == 0
+    assert list(read_particles(tmp_path / "a.tbl").poses) == ["9"]
+    for name, file, told in (
+        ("TS_9", "b.tbl", "a number"),
+        ("9", "b.csv", "goes with"),
+        (" ", "b.star", "one word"),
+        ("a b", "b.star", "one word"),
+    ):
+        assert told in check_refused(run, tmp_path, *words, name, "-o", tmp_path / file)
 
 
 def test_nothing_is_overwritten_unasked(run, seen, tmp_path):

@@ -164,6 +164,26 @@ def test_boxes_are_cut_around_picks_and_those_over_the_edge_are_named(tmp_path):
     np.testing.assert_allclose(loaded.values[0], (box - box.mean()) / box.std(), atol=1e-3)
 
 
+@pytest.mark.parametrize(
+    ("file", "name"),
+    [("rec_TS_1.mrc", "TS_1"), ("TS_1_10.00Apx.mrc", "TS_1.tomostar"), ("TS_1.mrc", "rec_TS_1")],
+)
+def test_boxes_are_of_the_tomogram_that_the_picks_mean(tmp_path, file, name):
+    tomogram = np.random.default_rng(0).normal(size=(40, 50, 60)).astype(np.float32)
+    write_volume(tmp_path / file, Volume(tomogram, 10.0))
+    centred = {f"rlnCenteredCoordinate{axis}Angst": ("0", "500", "600") for axis in "XYZ"}
+    columns = {"rlnTomoName": (name, "TS_2", "TS_3"), **centred}
+    write_star(tmp_path / "p.star", {"particles": StarTable(columns)})
+    write_star(tmp_path / "q.star", {"particles": StarTable({**columns, "rlnTomoName": ("4", "5", "6")})})
+    write_star(tmp_path / "r.star", {"particles": StarTable({**columns, "rlnTomoName": ("any",) * 3})})
+    (box,) = open_boxes(tmp_path / file, picks=tmp_path / "p.star", edge_angstrom=240).boxes
+    np.testing.assert_array_equal(box.density().data, tomogram[8:32, 13:37, 18:42])
+    with pytest.raises(InputError, match="holds particles of 3 tomograms, and none of them is called TS_1"):
+        open_boxes(tmp_path / file, picks=tmp_path / "q.star", edge_angstrom=240)
+    source = open_boxes(tmp_path / file, picks=tmp_path / "r.star", edge_angstrom=240)
+    assert (len(source.boxes), len(source.skipped)) == (1, 2)
+
+
 def test_bright_particles_are_refused_unless_told(tmp_path):
     boxes = [white(n) - 20 * ball(SIDE, 5) for n in range(30)]
     path = folder_of(tmp_path / "boxes", boxes)

@@ -62,6 +62,12 @@ def pick_command(
         float | None,
         typer.Option(help="RELION: of the unbinned tilt series, in Å; else the voxel's edge.", metavar="A"),
     ] = None,
+    tomogram_name: Annotated[
+        str | None,
+        typer.Option(
+            help="What the output calls the tomogram; else as the file's name has it.", metavar="NAME"
+        ),
+    ] = None,
     count: Annotated[
         int | None, typer.Option(help="Keep the best ones (of each class); 500, or 10000 of labels.", min=1)
     ] = None,
@@ -105,6 +111,7 @@ def pick_command(
         tilt_range,
         format=file_format,
         tilt_series_pixel_angstrom=tilt_series_pixel,
+        tomogram_name=tomogram_name,
     )
     # With the suffix: TS_1.run is that of a denoised TS_1.mrc.
     folder = run_dir or output.parent / f"{output.name}.run"

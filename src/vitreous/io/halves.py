@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal
 
+from vitreous.io.names import split_suffix
+
 HalfSplit = Literal["frames", "tilts", "unknown"]
 
 # (even, odd). RELION numbers its halves and does not say which is which: half1 stands for even.
@@ -98,15 +100,9 @@ def _as_half(path: Path) -> Iterator[tuple[Path, Path]]:
 
 
 def _as_full(path: Path) -> Iterator[tuple[Path, Path]]:
-    stem, suffix = _split(path.name)
+    stem, suffix = split_suffix(path.name)
     for even, odd in _PAIRS:
         bare = stem.removesuffix("_Vol")
         yield path.with_name(f"{bare}_{even}_Vol{suffix}"), path.with_name(f"{bare}_{odd}_Vol{suffix}")
         for base in dict.fromkeys((stem, bare)):
             yield path.with_name(f"{base}_{even}{suffix}"), path.with_name(f"{base}_{odd}{suffix}")
-
-
-def _split(name: str) -> tuple[str, str]:
-    """Name and suffix, with `.mrc.gz` as one suffix and the dot of `10.00Apx.mrc` left in the name."""
-    match = re.fullmatch(r"(.+?)((?:\.[A-Za-z]+)(?:\.(?:gz|bz2))?)", name)
-    return (match[1], match[2]) if match else (name, "")

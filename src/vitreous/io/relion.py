@@ -64,11 +64,24 @@ def read_tomogram_sizes(path: str | Path) -> dict[str, Size]:
     return _sizes(_find(read_star(path), Path(path), "a table of tomograms", ("rlnTomoName", SIDES[0])))
 
 
+def read_particle_tomograms(path: str | Path) -> list[str]:
+    """Names of the tomograms that a RELION particles file has particles of, in the order of the file.
+
+    Raises
+    ------
+    InputError
+        If the file holds no particle table, or one without names or coordinates.
+    """
+    file = Path(path)
+    return list(dict.fromkeys(_particle_table(file, read_star(file)).text("rlnTomoName")))
+
+
 def read_relion_particles(
     path: str | Path,
     *,
     sizes_angstrom: Mapping[str, Size] | None = None,
     coordinate_pixel_angstrom: float | None = None,
+    tomogram: str | None = None,
 ) -> RelionParticles:
     """Poses of a RELION 4 or 5 particles file (also Warp's exports), tomogram by tomogram.
 
@@ -90,6 +103,8 @@ def read_relion_particles(
         what the file itself may say.
     coordinate_pixel_angstrom
         The pixel of `rlnCoordinateX/Y/Z` in Å.
+    tomogram
+        Read the particles of this one alone; all if None.
 
     Raises
     ------
@@ -107,7 +122,8 @@ def read_relion_particles(
     if any(name in table for name in ORIGIN):
         offsets = np.einsum("nij,nj->ni", subtomogram_turns, table.numbers(*ORIGIN)[:, ::-1])
     names = np.array(table.text("rlnTomoName"), object)
-    rows = {name: np.flatnonzero(names == name) for name in dict.fromkeys(names)}
+    wanted = dict.fromkeys(names) if tomogram is None else (tomogram,)
+    rows = {name: np.flatnonzero(names == name) for name in wanted}
     if all(column in table for column in CENTERED):
         positions = _from_centre(file, table, rows, sizes)
     else:

@@ -12,13 +12,13 @@ from scipy.spatial import cKDTree
 
 from vitreous.core import Poses
 from vitreous.io import open_volume, read_relion_particles, write_relion5_particles, write_volume
+from vitreous.io.names import tomogram_name
 from vitreous.picking import LabelConfig, Picks, pick_labels
 from vitreous.workflows.annotate.confirm import Confirmed, confirmed
 from vitreous.workflows.annotate.labels import label_volume
 from vitreous.workflows.annotate.network import probability_file
 from vitreous.workflows.annotate.request import file_name
 from vitreous.workflows.annotate.work import Work
-from vitreous.workflows.denoise_files import plain_name
 
 LEAST_CONFIDENCE = 0.15  # of candidates: what is none of them, alignment tells
 MERGED = 0.3  # diameters of the smallest structure: closer candidates are one
@@ -76,7 +76,7 @@ def write_picks(work: Work, name: str, picks: Picks, rotations: NDArray[np.float
     write_relion5_particles(
         star_file(work, name),
         Poses(rotations, picks.positions_angstrom, (name,) * len(picks)),
-        tomogram_name=plain_name(work.request.input),
+        tomogram_name=tomogram_name(work.request.input),
         shape=work.subject.volume.shape,
         voxel_spacing_angstrom=work.subject.volume.mean_spacing_angstrom or 0.0,
         scores=picks.scores,

@@ -15,10 +15,10 @@ from vitreous.averaging import Alignment
 from vitreous.core import InputError, Normalization, Poses, Volume, measure_voxels
 from vitreous.core.blocks import read_block
 from vitreous.io import RelionParticles, open_volume, volume_warnings
+from vitreous.io.names import own_name
 from vitreous.methods.wedge.geometry import MissingWedge
 from vitreous.workflows.average.picks import read_picks
 from vitreous.workflows.average.request import AverageRequest
-from vitreous.workflows.denoise_files import plain_name
 from vitreous.workflows.search_template import transfer_of, wedge_of
 
 SAME = 1e-3  # relative difference of voxel spacings that comes from rounding
@@ -142,13 +142,11 @@ def open_particles(request: AverageRequest) -> Opened:
         If a file cannot be read, spacings differ or are not known, a tomogram of the picks is not given,
         there are no picks, or none lies in its tomogram.
     """
-    volumes = {
-        plain_name(path): open_tomogram(path, request.voxel_size_angstrom) for path in request.tomograms
-    }
-    if len(volumes) < len(request.tomograms):
+    files = {path: open_tomogram(path, request.voxel_size_angstrom) for path in request.tomograms}
+    if len({own_name(path) for path in files}) < len(request.tomograms):
         raise InputError("two tomograms have the same name", path=request.tomograms[0], remedy="rename one")
-    spacing = same_spacing(list(volumes.values()))
-    table, volumes = read_picks(request, volumes, spacing)
+    spacing = same_spacing(list(files.values()))
+    table, volumes = read_picks(request, files, spacing)
     opened, warnings = [], list(table.notes)
     for name, poses in table.poses.items():
         volume = volumes[name]

@@ -8,9 +8,10 @@ from pathlib import Path
 import numpy as np
 
 from vitreous.core import InputError, Poses, Volume
-from vitreous.io import Particles, RelionParticles, read_particles, read_relion_particles, read_star
+from vitreous.io import Particles, RelionParticles, read_particles, read_relion_particles
+from vitreous.io.names import files_called, own_name, tomogram_name
 from vitreous.io.particles import SUFFIXES
-from vitreous.io.relion import CENTERED
+from vitreous.io.relion import CENTERED, read_particle_tomograms
 from vitreous.io.relion_writer import common_columns, size_table, tables_of, text_columns
 from vitreous.workflows.average.request import AverageRequest
 
@@ -21,7 +22,7 @@ ASSUMED_PIXEL = (
 
 
 def read_picks(
-    request: AverageRequest, volumes: Mapping[str, Volume], spacing_angstrom: float
+    request: AverageRequest, volumes: Mapping[Path, Volume], spacing_angstrom: float
 ) -> tuple[RelionParticles, dict[str, Volume]]:
     """Picks of a file, and the tomograms by the names that it has for them.
 
@@ -32,7 +33,7 @@ def read_picks(
     """
     path = request.picks
     if path.suffix.lower() in SUFFIXES["relion5"]:
-        named = named_as_in(path, names_in_star(path), volumes)
+        named = named_as_in(path, read_particle_tomograms(path), volumes)
         sizes = {name: triple(volume, spacing_angstrom) for name, volume in named.items()}
         table = read_relion_particles(path, sizes_angstrom=sizes)
         check_any(path, table.poses)
@@ -41,8 +42,8 @@ def read_picks(
     check_any(path, particles.poses)
     named = named_as_in(path, list(particles.poses), volumes)
     if list(named) == [""]:  # a table of poses knows no tomogram
-        named = dict(volumes)
-        (name,) = named
+        name = tomogram_name(next(iter(volumes)))
+        named = {name: named[""]}
         particles = Particles({name: particles.poses[""]}, notes=particles.notes)
     return as_relion(particles, named, spacing_angstrom), named
 
@@ -81,28 +82,30 @@ def as_relion(
     return RelionParticles(particles.poses, rows, tables, notes, particles.scores)
 
 
-def names_in_star(path: Path) -> list[str]:
-    """The names of tomograms that a STAR file mentions, as often as it does."""
-    tables = read_star(path).values()
-    return [name for table in tables if "rlnTomoName" in table for name in table.text("rlnTomoName")]
-
-
-def named_as_in(path: Path, names: Sequence[str], volumes: Mapping[str, Volume]) -> dict[str, Volume]:
+def named_as_in(path: Path, names: Sequence[str], volumes: Mapping[Path, Volume]) -> dict[str, Volume]:
     """The tomograms by the names that a file has for them; a single one may be called otherwise.
 
     Raises
     ------
     InputError
-        If the file holds picks in a tomogram that is not given.
+        If the file holds picks in a tomogram that is not given, or that several may be.
     """
-    if len(volumes) == 1 and len(set(names)) == 1:
+    if len(volumes) == len(names) == 1:
         return {names[0]: next(iter(volumes.values()))}
-    missing = [name for name in names if name not in volumes]
-    if missing:
-        called = missing[0] or "without name"
-        text = f"holds picks in a tomogram {called}, and those given are {', '.join(volumes)}"
-        raise InputError(text, path=path, remedy="give that tomogram too")
-    return dict(volumes)
+    return {name: volumes[file_called(path, name, list(volumes))] for name in names}
+
+
+def file_called(path: Path, name: str, files: Sequence[Path]) -> Path:
+    """The tomogram that picks of a file call `name`; InputError unless it is one."""
+    found = files_called(name, files)
+    if len(found) == 1:
+        return found[0]
+    if found:
+        text = f"the tomogram {name} could be {' or '.join(file.name for file in found)}"
+        raise InputError(text, path=path, remedy="rename one of them as the picks have it")
+    given = ", ".join(own_name(file) for file in files)
+    text = f"holds picks in a tomogram {name or 'without name'}, and those given are {given}"
+    raise InputError(text, path=path, remedy="give that tomogram too")
 
 
 def triple(volume: Volume, spacing: float) -> tuple[float, float, float]:

@@ -20,7 +20,7 @@ from vitreous.io import (
     write_pose_table,
     write_text_atomic,
 )
-from vitreous.workflows.denoise_files import plain_name
+from vitreous.io.names import tomogram_name
 from vitreous.workflows.pick.from_labels import LabelPicker
 from vitreous.workflows.pick.from_template import TemplatePicker
 from vitreous.workflows.pick.pickers import BlobPicker, Found, Picker
@@ -59,7 +59,7 @@ def pick_file(request: PickRequest, progress: Progress) -> dict[str, Any]:
     request.settings.check()
     picker = PICKERS[request.settings.method]
     kind = particle_format(request.output, request.settings.format)
-    check_pixel(request, kind)
+    check_format(request, kind)
     config = picker.config(replace(request.settings, format=kind))
     run = RunDirectory(request.run_dir)
     source = open_pick_source(request)
@@ -161,10 +161,15 @@ def claim(request: PickRequest, run: RunDirectory, inputs: Mapping[str, str]) ->
     check_writable(run.path / "run.json", 0, True)
 
 
-def check_pixel(request: PickRequest, kind: str) -> None:
-    """Raise InputError for the pixel of a tilt series that the output's format has no place for."""
-    if request.settings.tilt_series_pixel_angstrom is not None and kind not in ASSUMED_PIXEL:
+def check_format(request: PickRequest, kind: str) -> None:
+    """Raise InputError for what the output's format has no place for."""
+    pixel, name = request.settings.tilt_series_pixel_angstrom, request.settings.tomogram_name
+    if pixel is not None and kind not in ASSUMED_PIXEL:
         raise InputError("--tilt-series-pixel goes with files of RELION", remedy="leave it out")
+    if name is not None and kind == "poses":
+        raise InputError("--tomogram-name goes with .star, .tbl and .json", remedy="leave it out")
+    if name is not None and kind == "dynamo" and not name.isdecimal():
+        raise InputError("--tomogram-name of a table of Dynamo is a number", remedy="give its number")
 
 
 def pixel_doubts(request: PickRequest, kind: str, source: PickSource) -> tuple[str, ...]:
@@ -179,7 +184,7 @@ def write_picks(request: PickRequest, source: PickSource, found: Found) -> None:
     write_particles(
         request.output,
         found.poses,
-        tomogram_name=plain_name(request.input),
+        tomogram_name=request.settings.tomogram_name or tomogram_name(request.input),
         shape=source.volume.shape,
         voxel_spacing_angstrom=source.spacing_angstrom,
         tilt_series_pixel_angstrom=request.settings.tilt_series_pixel_angstrom,

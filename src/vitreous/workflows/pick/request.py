@@ -54,6 +54,8 @@ class PickSettings:
         Of the output, a name of `io.particles.SUFFIXES`; None for what its suffix says.
     tilt_series_pixel_angstrom
         Of the unbinned tilt series, for files of RELION; None for the tomogram's voxel.
+    tomogram_name
+        What the output calls the tomogram; None for what the name of its file tells.
     """
 
     method: str = "dog"
@@ -71,6 +73,7 @@ class PickSettings:
     tilt_range_deg: tuple[float, float] | None = None
     format: str | None = None
     tilt_series_pixel_angstrom: float | None = None
+    tomogram_name: str | None = None
 
     def check(self) -> None:
         """Raise InputError for an unknown method, or numbers that make no sense with any."""
@@ -90,6 +93,8 @@ class PickSettings:
             raise InputError("--count must be positive, and --threshold must not be negative")
         if self.max_memory is not None:
             parse_memory(self.max_memory)
+        if self.tomogram_name is not None and self.tomogram_name.split() != [self.tomogram_name]:
+            raise InputError("--tomogram-name must be one word")
         if self.label != PickSettings.label and self.method != "labels":
             raise InputError("--label goes with --method labels", remedy="leave it out")
         self.check_template()
@@ -179,6 +184,7 @@ class PickRequest:
             "--symmetry": None if settings.symmetry == PickSettings.symmetry else settings.symmetry,
             "--format": settings.format,
             "--tilt-series-pixel": settings.tilt_series_pixel_angstrom,
+            "--tomogram-name": settings.tomogram_name,
             "--count": settings.count,
             "--threshold": settings.threshold,
             "--mask": self.mask,

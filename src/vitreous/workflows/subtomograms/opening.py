@@ -14,6 +14,8 @@ from numpy.typing import NDArray
 
 from vitreous.core import InputError, Poses, Volume, read_block
 from vitreous.io import open_volume, read_pose_table, read_relion_particles, read_star
+from vitreous.io.names import files_called, own_name, tomogram_name
+from vitreous.io.relion import read_particle_tomograms
 from vitreous.io.subtomograms import open_subtomogram_zarr
 from vitreous.io.volumes import MRC_SUFFIXES
 from vitreous.workflows.run_directory import RunDirectory
@@ -213,12 +215,16 @@ def picked_poses(picks: Path, tomogram: Path, extent_angstrom: tuple[float, floa
     """The poses of a STAR file or table that are of one tomogram."""
     if picks.suffix.lower() in (".csv", ".tsv"):
         return read_pose_table(picks)
-    name = tomogram.name.split(".")[0]
-    found = read_relion_particles(picks, sizes_angstrom={name: extent_angstrom}).poses
-    if name not in found and len(found) != 1:
-        text = f"holds particles of {len(found)} tomograms, and none is called {name}"
+    names = read_particle_tomograms(picks)
+    own = [name for name in names if own_name(tomogram) == name]
+    fitting = own or [name for name in names if files_called(name, [tomogram])]
+    if len(fitting) != 1 and len(names) != 1:
+        count, called = len(fitting) or "none", tomogram_name(tomogram)
+        text = f"holds particles of {len(names)} tomograms, and {count} of them is called {called}"
         raise InputError(text, path=picks, remedy="name the tomogram's file as rlnTomoName says")
-    return found[name] if name in found else next(iter(found.values()))
+    (name,) = fitting or names
+    found = read_relion_particles(picks, sizes_angstrom={name: extent_angstrom}, tomogram=name)
+    return found.poses[name]
 
 
 def cut_box(volume: Volume, start: tuple[int, ...], side: int) -> Volume:
