@@ -95,6 +95,7 @@ def prepared_model(
     method = model.method.adapted(prepared)
     if any(p.binning != prepared[0].binning for p in prepared):
         prepared = [method.prepare(v) for v in volumes]
+        method = model.method.adapted(prepared)  # its steps follow the voxels that the network now sees
     if method.config.width == model.method.config.width:
         return replace(model, method=method), prepared
     return replace(model, method=method, network=method.build_network(seed)), prepared
