@@ -33,13 +33,19 @@ def test_against_the_full_transform(shape):
     np.testing.assert_allclose(frequency, np.arange(1, min(shape) // 2 + 1) / min(shape))
 
 
-@pytest.mark.parametrize("side", [10, 49, 98, 100])
+@pytest.mark.parametrize("side", [10, 49, 98, 100, 186])
 def test_every_shell_up_to_nyquist_is_there(side):
-    volume = noise((side, 10, 98), 0) if side > 10 else noise((10, 10, 10), 0)
+    volume = noise((side, side, max(side, 98)), 0)
     frequency, curve = fourier_shell_correlation(volume, volume)
     assert len(frequency) == len(curve) == min(volume.shape) // 2
     assert frequency[-1] <= 0.5 + 1e-12
     np.testing.assert_allclose(curve, 1, atol=1e-6)
+
+
+@pytest.mark.parametrize(("side", "finest"), [(16, 20.0), (15, 150 / 7)])
+def test_a_curve_that_never_falls_ends_with_the_last_shell(side, finest):
+    volume = noise((side,) * 3, 0)
+    assert fsc_resolution(fourier_shell_correlation(volume, volume), 10.0) == pytest.approx(finest)
 
 
 def test_scale_does_not_matter_and_sign_does():

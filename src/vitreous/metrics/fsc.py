@@ -40,7 +40,7 @@ def fourier_shell_correlation(
     a, b = (scipy.fft.rfftn(np.asarray(v, np.float32)) for v in (first, second))
     width = 1 / min(first.shape)
     shell = np.rint(_radius(first.shape) / width).astype(int)
-    count = int(0.5 / width) + 1
+    count = min(first.shape) // 2 + 1
     keep = shell < count
     if mask is not None:
         keep &= mask
@@ -113,7 +113,8 @@ def _columns(side: int) -> NDArray[np.float64]:
 def fsc_resolution(curve: Curve, spacing_angstrom: float, *, threshold: float = 0.5) -> float:
     """Resolution in Å at which the curve first falls below `threshold` (linear between shells).
 
-    Twice the spacing (Nyquist) if it never does; infinite if it starts below.
+    That of the last shell if it never does: twice the spacing (Nyquist) where the shortest side is even,
+    a little more where it is odd. Infinite if it starts below.
     """
     frequency, values = curve
     below = np.flatnonzero(values < threshold)
