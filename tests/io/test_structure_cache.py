@@ -1,10 +1,12 @@
 """Downloads: once, whole, unchanged, or not at all."""
 
+import errno
 import gzip
 import http.server
 import socket
 import threading
 import time
+from pathlib import Path
 
 import pytest
 
@@ -104,6 +106,20 @@ def test_a_silent_server_is_given_up(tmp_path):
         address = f"http://127.0.0.1:{silent.getsockname()[1]}"
         with pytest.raises(InputError, match="no connection"):
             fetch_structure("1bxn", folder=tmp_path, server=address, timeout_seconds=0.2)
+
+
+def test_a_cache_that_cannot_be_written_to_is_told_by_its_name(server, tmp_path, monkeypatch):
+    def full(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    (tmp_path / "file").touch()
+    for folder, words in ((tmp_path / "file" / "structures", "is a file"), (tmp_path / "new", "full")):
+        with pytest.raises(InputError, match=words) as caught:
+            fetch_structure("1bxn", folder=folder, server=server.address)
+        assert "set VITREOUS_CACHE" in str(caught.value)
+        assert "-o" not in caught.value.remedy
+        monkeypatch.setattr(Path, "write_bytes", full)
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
 
 
 @pytest.mark.parametrize("name", ["", "bxn", "abcd", "1bx", "1bxnn", "../1", "1b/n", "1BX\n"])

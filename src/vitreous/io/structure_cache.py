@@ -17,6 +17,7 @@ from vitreous.io.digest import file_sha256
 
 PDB_DOWNLOADS = "https://files.rcsb.org/download"
 _PDB_ID = re.compile(r"[1-9][a-z0-9]{3}")
+_OTHER_CACHE = "set VITREOUS_CACHE to a folder that can be written to and has space"
 _USE_LOCAL = "give a local .pdb or .cif file, or phantom:NAME"
 
 
@@ -58,7 +59,7 @@ def fetch_structure(
     ------
     InputError
         If the id is none, the entry does not exist, the server cannot be reached, the download is cut
-        off, or the file in the cache is not the one that was downloaded.
+        off or cannot be kept, or the file in the cache is not the one that was downloaded.
     """
     entry = pdb_id.strip().lower()
     if not _PDB_ID.fullmatch(entry):
@@ -76,10 +77,13 @@ def fetch_structure(
             )
         return file
     data = _download(f"{server}/{entry.upper()}.cif.gz", f"pdb:{entry}", timeout_seconds)
-    with atomic_path(file, overwrite=True) as temporary:
-        temporary.write_bytes(data)
-        # First the checksum, then the file: a file in the cache always has the one that belongs to it.
-        write_text_atomic(checksum, f"{file_sha256(temporary)}\n")
+    try:
+        with atomic_path(file, overwrite=True) as temporary:
+            temporary.write_bytes(data)
+            # First the checksum, then the file: a file in the cache always has the one that belongs to it.
+            write_text_atomic(checksum, f"{file_sha256(temporary)}\n")
+    except InputError as fault:  # no option names this place
+        raise InputError(fault.problem, path=fault.path, remedy=_OTHER_CACHE) from fault
     return file
 
 
