@@ -447,3 +447,31 @@ def test_tomograms_that_cannot_be_told_apart_are_refused(run, scene, tmp_path):
     words = ("-o", tmp_path / "out", *TILTS, "--box", 24)
     told = refused(run, "average", *sorted(tmp_path.glob("*TS*.mrc")), picks, *words)
     assert "TS_1.tomostar could be TS_1.mrc or rec_TS_1.mrc" in told
+
+
+def test_the_pixel_of_coordinates_can_be_said(run, scene, tmp_path):
+    folder, _, positions = scene
+    columns = {"rlnTomoName": ("007",) * 9, "rlnOpticsGroup": ("1",) * 9}
+    for index, axis in enumerate("XYZ"):
+        columns[f"rlnCoordinate{axis}"] = tuple(str(p / 6.0) for p in positions[:, 2 - index])
+    optics = {"rlnOpticsGroup": ("1",), "rlnTomoTiltSeriesPixelSize": ("3.0",), "rlnImagePixelSize": ("6.0",)}
+    picks = write_star(tmp_path / "p.star", {"optics": StarTable(optics), "particles": StarTable(columns)})
+    words = ("-o", tmp_path / "out", "--box", 24, *TILTS)
+    told = refused(run, "average", folder / "007.mrc", picks, *words)
+    assert "could be in pixels of 3 or 6 Å" in told
+    assert "--coordinate-pixel" in told
+    settings = AverageSettings(tilt_range_deg=(-60, 60), coordinate_pixel_angstrom=6.0)
+    request = AverageRequest((folder / "007.mrc",), picks, tmp_path / "out", settings)
+    assert "--coordinate-pixel 6.0" in request.command()
+    (one,) = open_particles(request).tomograms
+    np.testing.assert_allclose(one.poses.positions_angstrom, positions, atol=1e-6)
+    words = (*words, "--coordinate-pixel")
+    for value, file, text in (
+        (6, folder / "picks.star", "goes with picks in pixels"),
+        (6, tmp_path / "p.csv", "goes with picks in pixels"),
+        (0, picks, "positive number"),
+    ):
+        assert text in refused(run, "average", folder / "007.mrc", file, *words, value)
+    words = (*words, 6, *FAST[3:], "--diameter", 120)
+    code, _, err = run("average", folder / "007.mrc", picks, *words)
+    assert code == 0, err

@@ -174,6 +174,78 @@ def test_the_pixel_of_coordinates_is_found(tmp_path, span, pixel):
     np.testing.assert_allclose(given_pixel.poses["1"].positions_angstrom, xyz[:, ::-1] * 3)
 
 
+AXES = [f"rlnCoordinate{axis}" for axis in "XYZ"]
+EDGE = {"1": (1000.0, 1000.0, 1000.0), "2": (1000.0, 1000.0, 1000.0)}
+
+
+def in_groups(path, xyz, groups, **optics):
+    """A file whose particles, all in tomogram 1, belong to optics groups 1, 2 …"""
+    columns = {"rlnTomoName": ["1"] * len(xyz), "rlnOpticsGroup": groups}
+    columns |= dict(zip(AXES, np.transpose(xyz), strict=True))
+    count = len(next(iter(optics.values())))
+    return particles(path, columns, {"rlnOpticsGroup": range(1, count + 1), **optics})
+
+
+def test_each_particle_is_read_at_the_pixel_of_its_own_group(tmp_path):
+    xyz = np.array([[100, 200, 50], [300, 100, 40], [90, 80, 70]])
+    file = in_groups(tmp_path / "a.star", xyz, [2, 1, 2], rlnTomoTiltSeriesPixelSize=[1.5, 3.0])
+    for sizes in (None, EDGE):
+        read = read_relion_particles(file, sizes_angstrom=sizes)
+        pixels = np.array([[3.0], [1.5], [3.0]])
+        np.testing.assert_allclose(read.poses["1"].positions_angstrom, xyz[:, ::-1] * pixels)
+        assert "coordinates taken to be in pixels of 1.5 and 3 Å" in read.notes
+    given = read_relion_particles(file, coordinate_pixel_angstrom=2.0)
+    np.testing.assert_allclose(given.poses["1"].positions_angstrom, xyz[:, ::-1] * 2.0)
+    stranger = in_groups(tmp_path / "b.star", xyz, [2, 1, 9], rlnTomoTiltSeriesPixelSize=[1.5, 3.0])
+    with pytest.raises(InputError, match="does not say in which pixels"):
+        read_relion_particles(stranger)
+
+
+def test_the_pixel_of_images_is_taken_only_if_the_tilt_series_does_not_fit(tmp_path):
+    optics = {"rlnTomoTiltSeriesPixelSize": [2.0, 4.0], "rlnImagePixelSize": [8.0, 8.0]}
+    far = in_groups(tmp_path / "a.star", [[300, 200, 240], [200, 100, 50]], [1, 2], **optics)
+    read = read_relion_particles(far, sizes_angstrom=EDGE)
+    np.testing.assert_allclose(read.poses["1"].positions_angstrom, [[480, 400, 600], [200, 400, 800]])
+    halved = {"rlnTomoTiltSeriesPixelSize": [8.0, 8.0], "rlnImagePixelSize": [2.0, 4.0]}
+    read = read_relion_particles(
+        in_groups(tmp_path / "b.star", [[300, 200, 240], [200, 100, 50]], [1, 2], **halved),
+        sizes_angstrom=EDGE,
+    )
+    np.testing.assert_allclose(read.poses["1"].positions_angstrom, [[480, 400, 600], [200, 400, 800]])
+
+
+@pytest.mark.parametrize(
+    "xyz",
+    [
+        [[240, 200, 100]],  # one particle would span half of each side if it were measured from the corner
+        np.random.default_rng(0).uniform(10, 245, (40, 3)),  # a vesicle in one corner, or everywhere
+    ],
+)
+def test_where_both_pixels_fit_neither_is_guessed(tmp_path, xyz):
+    optics = {"rlnTomoTiltSeriesPixelSize": [2.0], "rlnImagePixelSize": [4.0]}
+    file = in_groups(tmp_path / "a.star", xyz, [1] * len(xyz), **optics)
+    with pytest.raises(InputError, match="could be in pixels of 2 or 4 Å") as refusal:
+        read_relion_particles(file, sizes_angstrom=EDGE)
+    assert "--coordinate-pixel" in str(refusal.value)
+    assert "\n" not in str(refusal.value)
+    without = dict(read_star(file))
+    kept = {k: v for k, v in without["optics"].columns.items() if k != "rlnImagePixelSize"}
+    mended = write_star(tmp_path / "b.star", {**without, "optics": StarTable(kept)})
+    read = read_relion_particles(mended, sizes_angstrom=EDGE)
+    np.testing.assert_allclose(read.poses["1"].positions_angstrom, np.asarray(xyz)[:, ::-1] * 2)
+    same = {"rlnTomoTiltSeriesPixelSize": [2.0], "rlnImagePixelSize": [2.0]}
+    alike = read_relion_particles(in_groups(tmp_path / "c.star", xyz, [1] * len(xyz), **same))
+    np.testing.assert_allclose(alike.poses["1"].positions_angstrom, read.poses["1"].positions_angstrom)
+
+
+def test_a_tomogram_may_say_the_pixel_of_its_particles(tmp_path):
+    names = StarTable({"rlnTomoName": ("2", "1"), "rlnTomoTiltSeriesPixelSize": ("3.0", "2.0")})
+    table = StarTable({"rlnTomoName": ("1", "2"), **dict.fromkeys(AXES, ("10", "10"))})
+    file = write_star(tmp_path / "a.star", {"particles": table, "global": names})
+    poses = read_relion_particles(file).poses
+    assert (poses["1"].positions_angstrom.max(), poses["2"].positions_angstrom.max()) == (20.0, 30.0)
+
+
 def test_few_particles_in_a_corner_are_ambiguous(tmp_path):
     columns = {"rlnTomoName": ["1"], **{f"rlnCoordinate{axis}": [20] for axis in "XYZ"}}
     optics = {"rlnTomoTiltSeriesPixelSize": [2.0], "rlnImagePixelSize": [8.0]}

@@ -56,6 +56,10 @@ def average_command(
     invert: Annotated[
         bool, typer.Option("--invert", help="Particles are bright; otherwise dark, as in raw tomograms.")
     ] = False,
+    coordinate_pixel: Annotated[
+        float | None,
+        typer.Option(help="Of picks in pixels (RELION 4), in Å; else as their file says.", metavar="A"),
+    ] = None,
     voxel_size: VoxelSize = None,
     max_memory: MaxMemory = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the run in the folder.")] = False,
@@ -87,6 +91,7 @@ def average_command(
         tilt_range,
         invert,
         max_memory,
+        coordinate_pixel,
     )
     request = AverageRequest(
         volumes, tables[0].absolute(), output.absolute(), settings, voxel_size, overwrite

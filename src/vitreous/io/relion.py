@@ -25,7 +25,10 @@ ANGLES = ("rlnAngleRot", "rlnAngleTilt", "rlnAnglePsi")
 SUBTOMOGRAM_ANGLES = ("rlnTomoSubtomogramRot", "rlnTomoSubtomogramTilt", "rlnTomoSubtomogramPsi")
 PIXEL = "rlnTomoTiltSeriesPixelSize"
 SIDES = tuple(f"rlnTomoSize{axis}" for axis in "ZYX")
-_FILLED = 0.5  # share of the tomogram that coordinates in its own pixels are expected to span
+IMAGE_PIXEL, GROUP = "rlnImagePixelSize", "rlnOpticsGroup"
+# So many particles do not all lie in one corner, within this share of each side, by chance, if with the other
+# pixel they span this share of two sides.
+_FEWEST, _CORNER, _FILLED = 5, 0.25, 0.5
 
 
 @dataclass(frozen=True, eq=False)
@@ -90,9 +93,10 @@ def read_relion_particles(
 
     RELION 5 counts Å from the centre, so that the tomogram's size is needed. RELION 4 counts pixels,
     by rights of the unbinned tilt series, though Warp also exports others. Unless
-    `coordinate_pixel_angstrom` settles it, the largest pixel of the file's optics groups with which
-    all particles lie in their tomograms is taken, provided that they then span half of it along two
-    axes; it is stated in `notes`.
+    `coordinate_pixel_angstrom` settles it, each particle has the pixel of its own optics group's tilt
+    series. That of the extracted images is taken instead if the former puts particles outside their
+    tomograms, or several all into one corner, where with the other they span half of it along two axes. It is
+    stated in `notes`.
 
     Parameters
     ----------
@@ -127,9 +131,13 @@ def read_relion_particles(
     if all(column in table for column in CENTERED):
         positions = _from_centre(file, table, rows, sizes)
     else:
-        pixel = coordinate_pixel_angstrom or _coordinate_pixel(file, tables, table, rows, sizes)
-        notes.append(f"coordinates taken to be in pixels of {pixel:.4g} Å")
-        positions = table.numbers(*COORDINATE)[:, ::-1] * pixel
+        if coordinate_pixel_angstrom is not None:
+            pixels = np.full(len(table), coordinate_pixel_angstrom)
+        else:
+            pixels = _coordinate_pixels(file, tables, table, rows, sizes)
+        if len(table):
+            notes.append(f"coordinates taken to be in pixels of {_listed(pixels)} Å")
+        positions = table.numbers(*COORDINATE)[:, ::-1] * pixels[:, None]
     kinds = table.text(NAME) if NAME in table else ("particle",) * len(table)
     poses = {}
     for name, index in rows.items():
@@ -204,39 +212,72 @@ def _from_centre(
     return positions
 
 
-def _coordinate_pixel(
+def _coordinate_pixels(
     file: Path,
     tables: Mapping[str, StarTable],
     table: StarTable,
     rows: Mapping[str, NDArray[np.intp]],
     sizes: Mapping[str, Size],
-) -> float:
-    candidates = _optics_pixels(tables)
-    remedy = "give the pixel size of the coordinates in Å"
-    if not candidates:
+) -> NDArray[np.float64]:
+    """The pixel (n,) in Å of each particle's coordinates: of its tilt series, or as its image has it."""
+    stated = [_pixels_of(tables, table, column) for column in (PIXEL, IMAGE_PIXEL)]
+    found = [pixels for pixels in stated if pixels is not None]
+    if not found:
+        remedy = f"give average --coordinate-pixel in Å, or write {PIXEL} into its optics"
         raise InputError("does not say in which pixels the coordinates are", path=file, remedy=remedy)
-    if len(candidates) == 1:
-        return candidates[0]
-    listed = " or ".join(f"{pixel:.4g}" for pixel in candidates)
-    known = [name for name in rows if name in sizes]
-    if known:
-        coordinates = table.numbers(*COORDINATE)[:, ::-1]
-        reach = np.max([coordinates[rows[name]].max(axis=0) / sizes[name] for name in known], axis=0)
-        fitting = [pixel for pixel in candidates if (reach * pixel <= 1).all()]
-        if len(fitting) == 1 or (fitting and np.sum(reach * fitting[-1] >= _FILLED) >= 2):
-            return fitting[-1]
-        if not fitting:
-            raise InputError(
-                f"with pixels of {listed} Å particles lie outside their tomograms", path=file, remedy=remedy
-            )
-    raise InputError(f"coordinates could be in pixels of {listed} Å", path=file, remedy=remedy)
+    series, images = found[0], found[-1]
+    if np.allclose(series, images, rtol=1e-4):
+        return series
+    spreads = [_spread(table, pixels, rows, sizes) for pixels in found]
+    fitting = [pixels for pixels, (reach, _) in zip(found, spreads, strict=True) if (reach <= 1).all()]
+    if len(fitting) == 1:
+        return fitting[0]
+    (corner, _), (_, span) = spreads
+    count = sum(len(index) for name, index in rows.items() if name in sizes)
+    huddled = count >= _FEWEST and (corner <= _CORNER).all()
+    if fitting and huddled and np.sum(span >= _FILLED) >= 2:
+        return images
+    listed = " or ".join(_listed(pixels) for pixels in found)
+    text = f"coordinates could be in pixels of {listed} Å"
+    if not fitting:
+        text = f"with pixels of {listed} Å particles lie outside their tomograms"
+    remedy = f"give average --coordinate-pixel in Å, or take the wrong one of {PIXEL} and {IMAGE_PIXEL} out"
+    raise InputError(text, path=file, remedy=remedy)
 
 
-def _optics_pixels(tables: Mapping[str, StarTable]) -> list[float]:
-    """Pixel sizes that the file mentions, in Å, in rising order: of the tilt series and as extracted."""
-    found: set[float] = set()
-    for table in tables.values():
-        for name in (PIXEL, "rlnImagePixelSize"):
-            if name in table:
-                found |= {round(float(value), 4) for value in table.numbers(name)[:, 0]}
-    return sorted(found)
+def _pixels_of(tables: Mapping[str, StarTable], table: StarTable, column: str) -> NDArray[np.float64] | None:
+    """What a column says of each particle (n,): in its row, of its optics group or of its tomogram."""
+    if column in table:
+        return table.numbers(column)[:, 0]
+    others = [one for one in tables.values() if column in one]
+    for key in (GROUP, "rlnTomoName"):
+        for other in others:
+            if key in other and key in table:
+                known = dict(zip(other.text(key), other.numbers(column)[:, 0], strict=True))
+                if all(own in known for own in table.text(key)):
+                    return np.array([known[own] for own in table.text(key)], np.float64)
+    values = {float(value) for other in others for value in other.numbers(column)[:, 0]}
+    return np.full(len(table), values.pop()) if len(values) == 1 else None
+
+
+def _spread(
+    table: StarTable,
+    pixels: NDArray[np.float64],
+    rows: Mapping[str, NDArray[np.intp]],
+    sizes: Mapping[str, Size],
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """How far from the corner particles reach, and how much of it they span: shares of (z, y, x) sides.
+
+    The largest of all tomograms of known size; 0 without any.
+    """
+    positions = table.numbers(*COORDINATE)[:, ::-1] * pixels[:, None]
+    shares = [positions[index] / sizes[name] for name, index in rows.items() if name in sizes and len(index)]
+    reach = [share.max(axis=0) for share in shares]
+    span = [np.ptp(share, axis=0) for share in shares]
+    nothing = np.zeros((1, 3))
+    return np.max([*reach, *nothing], axis=0), np.max([*span, *nothing], axis=0)
+
+
+def _listed(pixels: NDArray[np.float64]) -> str:
+    """Different pixels in words."""
+    return " and ".join(f"{pixel:.4g}" for pixel in np.unique(np.round(pixels, 4)))

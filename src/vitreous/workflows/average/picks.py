@@ -35,9 +35,12 @@ def read_picks(
     if path.suffix.lower() in SUFFIXES["relion5"]:
         named = named_as_in(path, read_particle_tomograms(path), volumes)
         sizes = {name: triple(volume, spacing_angstrom) for name, volume in named.items()}
-        table = read_relion_particles(path, sizes_angstrom=sizes)
+        pixel = request.settings.coordinate_pixel_angstrom
+        table = read_relion_particles(path, sizes_angstrom=sizes, coordinate_pixel_angstrom=pixel)
+        check_pixel(request, in_pixels=not any(CENTERED[0] in one for one in table.tables.values()))
         check_any(path, table.poses)
         return table, named
+    check_pixel(request, in_pixels=False)
     particles = read_particles(path, voxel_spacing_angstrom=request.voxel_size_angstrom)
     check_any(path, particles.poses)
     named = named_as_in(path, list(particles.poses), volumes)
@@ -46,6 +49,13 @@ def read_picks(
         named = {name: named[""]}
         particles = Particles({name: particles.poses[""]}, notes=particles.notes)
     return as_relion(particles, named, spacing_angstrom), named
+
+
+def check_pixel(request: AverageRequest, *, in_pixels: bool) -> None:
+    """Raise InputError for a pixel of coordinates that has nothing to say."""
+    if request.settings.coordinate_pixel_angstrom is not None and not in_pixels:
+        text = "--coordinate-pixel goes with picks in pixels, as RELION 4 has them"
+        raise InputError(text, path=request.picks, remedy="leave it out")
 
 
 def check_any(path: Path, poses: Mapping[str, Poses]) -> None:

@@ -47,6 +47,8 @@ class AverageSettings:
         Particles are brighter than the ice in the tomogram.
     max_memory
         Memory to stay under, such as "8GB".
+    coordinate_pixel_angstrom
+        Of picks that count in pixels; None for what their file says.
     """
 
     template: str | None = None
@@ -61,6 +63,7 @@ class AverageSettings:
     tilt_range_deg: tuple[float, float] | None = None
     invert: bool = False
     max_memory: str | None = None
+    coordinate_pixel_angstrom: float | None = None
 
     def check(self) -> None:
         """Raise InputError for what makes no sense."""
@@ -70,6 +73,7 @@ class AverageSettings:
             "--diameter": self.diameter_angstrom,
             "--angular-step": self.angular_step_deg,
             "--reach": self.reach_deg,
+            "--coordinate-pixel": self.coordinate_pixel_angstrom,
         }
         for option, value in lengths.items():
             if value is not None and not 0 < value < math.inf:
@@ -163,6 +167,7 @@ class AverageRequest:
             "--box": "box_voxels",
             "--diameter": "diameter_angstrom",
             "--max-memory": "max_memory",
+            "--coordinate-pixel": "coordinate_pixel_angstrom",
         }
         words = ["vitreous", "average", *map(str, self.tomograms), str(self.picks), "-o", str(self.output)]
         for option, name in named.items():
