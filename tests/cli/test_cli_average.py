@@ -475,3 +475,18 @@ def test_the_pixel_of_coordinates_can_be_said(run, scene, tmp_path):
     words = (*words, 6, *FAST[3:], "--diameter", 120)
     code, _, err = run("average", folder / "007.mrc", picks, *words)
     assert code == 0, err
+
+
+@pytest.mark.parametrize("pixel", ["1", None])
+def test_a_table_that_knows_no_voxels_has_the_tomograms(scene, tmp_path, pixel):
+    (poses,) = read_relion_particles(scene[0] / "picks.star").poses.values()
+    picks = write_dynamo_table(tmp_path / "p.tbl", poses, voxel_spacing_angstrom=SPACING)
+    rows = [line.split() for line in picks.read_text().splitlines()]
+    end = [] if pixel is None else [pixel]
+    picks.write_text("".join(f"{' '.join(row[:35] + end)}\n" for row in rows))
+    settings = AverageSettings(tilt_range_deg=(-60, 60))
+    request = AverageRequest((scene[0] / "007.mrc",), picks, tmp_path / "out", settings)
+    opened = open_particles(request)
+    found = opened.tomograms[0].poses.positions_angstrom
+    np.testing.assert_allclose(found, poses.positions_angstrom, atol=1e-4)
+    assert any("those of the tomogram, 12 Å, were taken" in text for text in opened.warnings)

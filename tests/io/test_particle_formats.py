@@ -175,6 +175,65 @@ def test_a_short_table_needs_the_voxel_spacing(tmp_path):
     assert len(read_dynamo_table(file, voxel_spacing_angstrom=5.0).poses) == 1
 
 
+def with_words(path, words):
+    """A table of one particle with these words in some of its columns, which count from 1."""
+    row = ["1"] * 35 + ["5"] + ["1"] * 5
+    for column, word in words.items():
+        row[column - 1] = word
+    path.write_text(" ".join(row))
+    return path
+
+
+@pytest.mark.parametrize(
+    "word", ["0+1.5i", "-1.25e-05-3i", "2.5i", "1E+03+0.5E-2i", "NaN+0i", "0+NaNi", "Inf-Infi"]
+)
+def test_complex_numbers_of_matlab_are_nothing_measured(tmp_path, word):
+    table = read_dynamo_table(with_words(tmp_path / "a.tbl", {10: word, 11: word}))
+    assert (table.scores[0], table.rows[0, 10]) == (0.0, 0.0)
+
+
+@pytest.mark.parametrize(
+    ("word", "told"),
+    [
+        ("inf", "not finite"),
+        ("-Infinity", "not finite"),
+        ("ribosome1", "other than numbers"),
+        ("i", "other than numbers"),
+        ("i1", "other than numbers"),
+        ("1+2", "other than numbers"),
+        ("1+2+3i", "other than numbers"),
+    ],
+)
+@pytest.mark.parametrize("column", [4, 7, 24, 26])
+def test_other_words_are_no_coordinates(tmp_path, word, told, column):
+    with pytest.raises(InputError, match=told):
+        read_dynamo_table(with_words(tmp_path / "a.tbl", {column: word}))
+
+
+def test_a_pixel_of_exactly_one_is_not_known(tmp_path):
+    with pytest.raises(InputError, match=r"does not say.*--voxel-size"):
+        read_dynamo_table(with_words(tmp_path / "i.tbl", {36: "Inf"}))
+    unset = with_words(tmp_path / "a.tbl", {24: "11", 36: "1"})
+    for read in (read_dynamo_table, read_particles):
+        with pytest.raises(InputError, match=r"exactly 1 Å.*--voxel-size"):
+            read(unset)
+    for file, spacing in ((unset, 8.0), (with_words(tmp_path / "b.tbl", {24: "11"}), 5.0)):
+        by_file = read_particles(file, tomogram_spacing_angstrom=8.0)
+        (poses,) = by_file.poses.values()
+        np.testing.assert_allclose(poses.positions_angstrom, [[spacing, spacing, 11 * spacing]])
+        assert by_file.notes == (
+            ("the table does not say how large its voxels are; those of the tomogram, 8 Å, were taken",)
+            if file == unset
+            else ()
+        )
+        (poses,) = read_particles(file, voxel_spacing_angstrom=3.0).poses.values()
+        np.testing.assert_allclose(poses.positions_angstrom, [[3, 3, 33]])
+        (poses,) = read_particles(
+            file, voxel_spacing_angstrom=3.0, tomogram_spacing_angstrom=8.0
+        ).poses.values()
+        np.testing.assert_allclose(poses.positions_angstrom, [[3, 3, 33]])
+
+
 @pytest.mark.parametrize(
     ("name", "text", "words"),
     [

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,6 +17,9 @@ from vitreous.io.mrc import unreadable
 
 COLUMNS, FEWEST = 41, 26
 FIRST_VOXEL = 1.0  # as MATLAB counts
+UNSET = (0.0, 1.0)  # Å in column 36 where nobody said the pixel
+_NUMBER = r"(?:\d+\.?\d*(?:[eE][-+]?\d+)?|NaN|Inf)"
+COMPLEX = re.compile(rf"[-+]?(?:{_NUMBER}[-+])?{_NUMBER}i")  # as MATLAB writes it
 TAG, ALIGN, AVERAGE, SHIFT, ANGLES, CC = 0, 1, 2, slice(3, 6), slice(6, 9), 9
 TOMOGRAM, CLASS, POSITION, PIXEL = 19, 21, slice(23, 26), 35
 
@@ -36,12 +40,15 @@ class DynamoTable:
         (particles,) numbers of the tomograms.
     scores
         (particles,) cross-correlations.
+    notes
+        What had to be concluded or assumed, as sentences for people.
     """
 
     rows: Real
     poses: Poses
     tomograms: NDArray[np.int64]
     scores: Real
+    notes: tuple[str, ...] = ()
 
 
 def write_dynamo_table(
@@ -93,7 +100,12 @@ def write_dynamo_table(
     return write_text_atomic(path, "".join(f"{line}\n" for line in lines), overwrite=overwrite)
 
 
-def read_dynamo_table(path: str | Path, *, voxel_spacing_angstrom: float | None = None) -> DynamoTable:
+def read_dynamo_table(
+    path: str | Path,
+    *,
+    voxel_spacing_angstrom: float | None = None,
+    tomogram_spacing_angstrom: float | None = None,
+) -> DynamoTable:
     """Particles of a table; shifts in columns 4 to 6 are applied once.
 
     Parameters
@@ -102,6 +114,9 @@ def read_dynamo_table(path: str | Path, *, voxel_spacing_angstrom: float | None 
         The file.
     voxel_spacing_angstrom
         In Å; None if column 36 holds it.
+    tomogram_spacing_angstrom
+        Of the tomogram, in Å, for tables of which column 36 is missing, 0 or exactly 1, as it is where nobody
+        set it.
 
     Raises
     ------
@@ -116,11 +131,16 @@ def read_dynamo_table(path: str | Path, *, voxel_spacing_angstrom: float | None 
     except UnicodeDecodeError as fault:
         raise InputError("is not a text file", path=file, remedy="give a .tbl file") from fault
     rows = parsed(file, lines)
+    notes: tuple[str, ...] = ()
+    if voxel_spacing_angstrom is None and tomogram_spacing_angstrom is not None and not spacing_known(rows):
+        known = f"those of the tomogram, {tomogram_spacing_angstrom:.4g} Å, were taken"
+        notes = (f"the table does not say how large its voxels are; {known}",)
+        voxel_spacing_angstrom = tomogram_spacing_angstrom
     spacing = voxel_spacing_angstrom or stored_spacing(file, rows)
     positions = (rows[:, POSITION] + rows[:, SHIFT] - FIRST_VOXEL)[:, ::-1] * spacing
     names = tuple(f"class-{int(number)}" for number in rows[:, CLASS])
     poses = Poses(from_dynamo_angles(rows[:, ANGLES]), positions, names, rows[:, TAG].astype(np.int32))
-    return DynamoTable(rows, poses, rows[:, TOMOGRAM].astype(np.int64), rows[:, CC])
+    return DynamoTable(rows, poses, rows[:, TOMOGRAM].astype(np.int64), rows[:, CC], notes)
 
 
 def dynamo_angles(rotations: Real) -> Real:
@@ -145,7 +165,7 @@ def parsed(file: Path, lines: list[str]) -> Real:
             continue
         try:
             # Complex numbers stand where Dynamo measured nothing.
-            row = [float(word) if "i" not in word else 0.0 for word in words]
+            row = [0.0 if COMPLEX.fullmatch(word) else float(word) for word in words]
         except ValueError as fault:
             text = f"line {number} holds something other than numbers"
             raise InputError(text, path=file, remedy="give a table of Dynamo") from fault
@@ -155,14 +175,29 @@ def parsed(file: Path, lines: list[str]) -> Real:
         if not np.isfinite([*row[TAG : ANGLES.stop], *row[POSITION]]).all():
             raise InputError(f"line {number} is not finite", path=file, remedy="repair the file")
         rows.append(row)
-    return np.nan_to_num(np.array(rows, np.float64).reshape(len(rows), len(rows[0]) if rows else COLUMNS))
+    table = np.array(rows, np.float64).reshape(len(rows), len(rows[0]) if rows else COLUMNS)
+    return np.nan_to_num(table, posinf=0.0, neginf=0.0)
+
+
+def pixels_of(rows: Real) -> Real:
+    """Different voxel spacings in column 36, in Å; 0 where there is no such column."""
+    pixels: Real = np.unique(np.round(rows[:, PIXEL], 6)) if rows.shape[1] > PIXEL else np.zeros(1)
+    return pixels
+
+
+def spacing_known(rows: Real) -> bool:
+    """Whether column 36 says anything of the voxels."""
+    return not np.isin(pixels_of(rows), UNSET).all()
 
 
 def stored_spacing(file: Path, rows: Real) -> float:
     """The voxel spacing in column 36; InputError if there is none, or several."""
     if not len(rows):
         return 1.0  # there is nothing to place
-    found = np.unique(np.round(rows[:, PIXEL], 6)) if rows.shape[1] > PIXEL else np.zeros(1)
-    if len(found) != 1 or not found[0] > 0:
-        raise InputError("does not say how large its voxels are", path=file, remedy="give --voxel-size in Å")
-    return float(rows[0, PIXEL])
+    found = pixels_of(rows)
+    if len(found) == 1 and found[0] > 0 and spacing_known(rows):
+        return float(rows[0, PIXEL])
+    text = "does not say how large its voxels are"
+    if list(found) == [1.0]:
+        text = "says that its voxels are exactly 1 Å, which usually means that it was never set"
+    raise InputError(text, path=file, remedy="give --voxel-size in Å")

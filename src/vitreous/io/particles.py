@@ -152,6 +152,7 @@ def read_particles(
     *,
     sizes_angstrom: Mapping[str, Size] | None = None,
     voxel_spacing_angstrom: float | None = None,
+    tomogram_spacing_angstrom: float | None = None,
 ) -> Particles:
     """Particles of a file of any of the formats.
 
@@ -163,6 +164,8 @@ def read_particles(
         Sides (z, y, x) of the tomograms by name, in Å, for files of RELION.
     voxel_spacing_angstrom
         Of the coordinates, in Å, for files of Dynamo and RELION 4 that do not say it.
+    tomogram_spacing_angstrom
+        Of the tomogram, in Å, where it is known; see `read_dynamo_table`.
 
     Raises
     ------
@@ -177,11 +180,16 @@ def read_particles(
         notes = () if picks.oriented else ("the file says that its orientations are not to be trusted",)
         return Particles({picks.run_name: picks.poses}, {picks.run_name: picks.scores}, notes)
     if chosen == "dynamo":
-        table = read_dynamo_table(path, voxel_spacing_angstrom=voxel_spacing_angstrom)
+        table = read_dynamo_table(
+            path,
+            voxel_spacing_angstrom=voxel_spacing_angstrom,
+            tomogram_spacing_angstrom=tomogram_spacing_angstrom,
+        )
         rows = {str(n): np.flatnonzero(table.tomograms == n) for n in np.unique(table.tomograms)}
         return Particles(
             {name: table.poses.select(index) for name, index in rows.items()},
             {name: table.scores[index] for name, index in rows.items()},
+            table.notes,
         )
     found = read_relion_particles(
         path, sizes_angstrom=sizes_angstrom, coordinate_pixel_angstrom=voxel_spacing_angstrom

@@ -41,7 +41,11 @@ def read_picks(
         check_any(path, table.poses)
         return table, named
     check_pixel(request, in_pixels=False)
-    particles = read_particles(path, voxel_spacing_angstrom=request.voxel_size_angstrom)
+    particles = read_particles(
+        path,
+        voxel_spacing_angstrom=request.voxel_size_angstrom,
+        tomogram_spacing_angstrom=spacing_angstrom,
+    )
     check_any(path, particles.poses)
     named = named_as_in(path, list(particles.poses), volumes)
     if list(named) == [""]:  # a table of poses knows no tomogram
