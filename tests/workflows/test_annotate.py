@@ -238,7 +238,7 @@ def test_what_is_of_no_run_is_not_replaced(tomogram, tmp_path):
         annotate_file(replace(asked(mine, folder), overwrite=True), SilentProgress())
     assert mine.read_bytes() == before
     (folder / "run.json").write_text('{"schema": 1, "kind": "average", "status": "done", "request": {}}')
-    with pytest.raises(InputError, match="a run of another kind"):
+    with pytest.raises(InputError, match="a run of kind average"):
         annotate_file(replace(asked(tomogram, folder), overwrite=True), SilentProgress())
 
 

@@ -96,12 +96,18 @@ class RunDirectory:
             yield
 
     def unfinished(
-        self, is_same: Callable[[Mapping[str, Any]], bool], inputs: Mapping[str, str], overwrite: bool
+        self,
+        kind: str,
+        is_same: Callable[[Mapping[str, Any]], bool],
+        inputs: Mapping[str, str],
+        overwrite: bool,
     ) -> bool:
         """Whether a stopped run that is the same may be gone on with; anything else here is kept.
 
         Parameters
         ----------
+        kind
+            Of the run at hand: one of another kind is never replaced.
         is_same
             Tells whether a `run.json` is of the request at hand.
         inputs
@@ -114,6 +120,7 @@ class RunDirectory:
         InputError
             If it may not, and is another run or read other bytes.
         """
+        self.refuse_other_kind(kind)
         if overwrite or not self.exists():
             return False
         facts = self.read()

@@ -156,7 +156,7 @@ def claim(request: AdaptRequest, run: RunDirectory, digests: dict[str, str]) -> 
     def is_same(facts: Any) -> bool:
         return bool(facts["kind"] == KIND and same_request(facts["request"], request.to_json()))
 
-    resuming = run.unfinished(is_same, digests, request.overwrite)
+    resuming = run.unfinished(KIND, is_same, digests, request.overwrite)
     if run.exists() and not resuming and not request.overwrite:
         remedy = "add --overwrite or choose another -o"
         raise InputError("the run is already done", path=run.path, remedy=remedy)

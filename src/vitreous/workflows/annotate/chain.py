@@ -275,13 +275,12 @@ def claim(request: AnnotateRequest, run: RunDirectory, inputs: Mapping[str, str]
     written = {run.path.resolve() / name for name in OUTPUTS}
     if written & {request.input.resolve(), *request.input.resolve().parents}:
         raise InputError("would be replaced by the result", path=request.input, remedy=elsewhere)
-    if run.exists() and run.read()["kind"] != KIND:
-        raise InputError("holds a run of another kind", path=run.path, remedy=elsewhere)
+    run.refuse_other_kind(KIND)
     others = [path for path in sorted(written) if path.exists() and not run.exists()]
     if others:
         raise InputError("is there already, and of no run", path=others[0], remedy=elsewhere)
     if run.exists() and not request.overwrite:
-        resuming = run.unfinished(request.is_of, inputs, False)
+        resuming = run.unfinished(KIND, request.is_of, inputs, False)
         if not resuming:
             raise InputError(
                 "holds a finished run", path=run.path, remedy="add --overwrite or choose another -o"

@@ -86,7 +86,7 @@ def average_files(request: AverageRequest, progress: Progress) -> dict[str, Any]
 
 def claimed(request: AverageRequest, run: RunDirectory, inputs: Mapping[str, str], side: int) -> bool:
     """Whether an unfinished run is gone on with; InputError if the folder holds what must not be replaced."""
-    resuming = run.unfinished(request.is_of, inputs, request.overwrite)
+    resuming = run.unfinished(KIND, request.is_of, inputs, request.overwrite)
     if run.exists() and not resuming and not request.overwrite:
         remedy = f"see {run.report}, add --overwrite or choose another -o"
         raise InputError("holds this run, finished", path=run.path, remedy=remedy)

@@ -81,8 +81,7 @@ def done_to_file(
     source, warnings = open_source(request, progress)
     plan = task.plan(source, request.settings)
     inputs = input_digests(request, source)
-    run.refuse_other_kind(task.kind)
-    claim(request, run, source, inputs, progress)
+    claim(request, run, task.kind, source, inputs, progress)
     with run.locked():
         for text in warnings:
             progress.warn(text)
@@ -135,6 +134,7 @@ def leave_results(
 def claim(
     request: DenoiseRequest,
     run: RunDirectory,
+    kind: str,
     source: Source,
     inputs: Mapping[str, str],
     progress: Progress,
@@ -145,7 +145,7 @@ def claim(
     or at the output's path, is only replaced when `overwrite` says so.
     """
     check_output(request)
-    resuming = run.unfinished(request.is_of, inputs, request.overwrite)
+    resuming = run.unfinished(kind, request.is_of, inputs, request.overwrite)
     for output in request.outputs:
         remove_stale(output)
         # An unfinished run may have been killed between writing its output and saying so.

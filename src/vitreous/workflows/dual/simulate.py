@@ -131,10 +131,9 @@ def claim(
 ) -> None:
     """Make sure that the folder is free for this request."""
     remedy = "add --overwrite or choose another -o"
+    run.refuse_other_kind(KIND)
     if run.exists():
         facts = run.read()
-        if facts["kind"] != KIND:
-            raise InputError("holds another kind of run", path=run.path, remedy="choose another -o")
         same = same_request(facts["request"], request.to_json()) and facts.get("inputs_sha256") == digests
         if not same and not request.overwrite:
             raise InputError("holds another run, or its inputs changed", path=run.path, remedy=remedy)

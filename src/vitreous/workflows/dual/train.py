@@ -126,9 +126,10 @@ def input_digests(request: DualTrainRequest) -> dict[str, str]:
 def claim(request: DualTrainRequest, run: RunDirectory, digests: dict[str, str]) -> None:
     """Make sure that the folder is free for this request, before any work is done."""
     remedy = "add --overwrite or choose another -o"
+    run.refuse_other_kind(KIND)
     if run.exists() and not request.overwrite:
         facts = run.read()
-        if facts["kind"] != KIND or facts["request"] != request.to_json():
+        if facts["request"] != request.to_json():
             raise InputError("holds another run", path=run.path, remedy=remedy)
         if facts["status"] == "done":
             raise InputError("the run is already done", path=run.path, remedy=remedy)

@@ -155,7 +155,7 @@ def claim(request: PickRequest, run: RunDirectory, inputs: Mapping[str, str]) ->
     for path in request.volumes:
         if request.output.resolve() == path.resolve():
             raise InputError("the output is an input", path=request.output, remedy="choose another -o")
-    resuming = run.unfinished(request.is_of, inputs, request.overwrite)
+    resuming = run.unfinished(KIND, request.is_of, inputs, request.overwrite)
     remove_stale(request.output)
     check_writable(request.output, BYTES_PER_PICK * EXPECTED_PICKS, request.overwrite or resuming)
     check_writable(run.path / "run.json", 0, True)

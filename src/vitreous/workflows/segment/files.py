@@ -223,7 +223,7 @@ def claim(request: SegmentRequest, run: RunDirectory, outputs: list[Path], size:
         if output.resolve() == request.input.resolve() or request.input.resolve() in output.resolve().parents:
             raise InputError("the output is in the input", path=output, remedy="choose another -o")
     digests = {str(path): file_sha256(path) for path in paths}
-    resuming = run.unfinished(lambda facts: is_of(request, facts), digests, request.overwrite)
+    resuming = run.unfinished(KIND, lambda facts: is_of(request, facts), digests, request.overwrite)
     for output in outputs:
         remove_stale(output)
         if output.name == LABELS:

@@ -115,15 +115,14 @@ def request_of(run: RunDirectory, facts: Mapping[str, Any]) -> SimulateRequest:
 def claim(request: SimulateRequest, run: RunDirectory, digests: Mapping[str, str]) -> None:
     """Make sure that the folder is free for this request, before any work is done."""
     remedy = "add --overwrite or choose another -o"
+    run.refuse_other_kind(RUN_KIND)
     if run.exists() and not request.overwrite:
         facts = run.read()
-        if facts["kind"] != RUN_KIND or not request.continues(facts["request"]):
+        if not request.continues(facts["request"]):
             raise InputError("holds another run", path=run.path, remedy=remedy)
         for path, digest in digests.items():
             if facts.get("inputs_sha256", {}).get(path) != digest:
                 raise InputError(f"changed since the run in {run.path} began", path=path, remedy=remedy)
-    elif run.exists() and run.read()["kind"] != RUN_KIND:
-        raise InputError("holds another kind of run", path=run.path, remedy="choose another -o")
     for index, folder in enumerate(request.folders):
         ours = tomogram_facts(folder) is not None if request.overwrite else is_made(request, index)
         if folder.exists() and not ours:

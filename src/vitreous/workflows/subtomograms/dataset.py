@@ -19,6 +19,7 @@ from vitreous.workflows.subtomograms.files import BYTES_PER_VOXEL, BlockStore, S
 from vitreous.workflows.subtomograms.report import subtomogram_report
 from vitreous.workflows.subtomograms.request import SubtomogramRequest, expanded, parsed_structures
 
+KIND = "subtomograms"
 BLOCK = 50  # subtomograms that an interruption can cost
 FORMATS = ("zarr", "mrc")
 FILES = ("model", "map")
@@ -95,7 +96,7 @@ def write_subtomograms(request: SubtomogramRequest, progress: Progress) -> dict[
         if not resuming:
             blocks.clear()
         began = time.monotonic()
-        facts = run.begin("subtomograms", request.to_json(), inputs_sha256=digests, command=request.command())
+        facts = run.begin(KIND, request.to_json(), inputs_sha256=digests, command=request.command())
         try:
             _make_blocks(simulator, blocks, progress)
         except Interrupted:
@@ -118,7 +119,7 @@ def resume_subtomograms(run_dir: Path, progress: Progress) -> dict[str, Any]:
     InputError
         If it is finished, or no run of this kind.
     """
-    run, facts = stopped_run(run_dir, "subtomograms")
+    run, facts = stopped_run(run_dir, KIND)
     with damage_in_words(run):
         asked = facts["request"]
         settings = SubtomogramSettings.model_validate(asked["settings"])
@@ -137,12 +138,13 @@ def _claim(
     request: SubtomogramRequest, run: RunDirectory, folder: SubtomogramFolder, digests: Mapping[str, str]
 ) -> bool:
     """Whether to go on with what is in the folder; refuses what must not be replaced."""
+    run.refuse_other_kind(KIND)
     if request.overwrite:
         return False
     remedy = "add --overwrite or choose another -o"
     if run.exists():
         facts = run.read()
-        if facts["kind"] != "subtomograms" or facts["request"] != request.to_json():
+        if facts["request"] != request.to_json():
             raise InputError("holds another run", path=run.path, remedy=remedy)
         if facts["status"] == "done":
             raise InputError("holds these subtomograms already", path=run.path, remedy=remedy)
