@@ -65,7 +65,7 @@ def test_true_particles_are_found():
     ("settings", "outcome"),
     [
         ({"picks": 0}, NOT_FOUND),
-        ({"picks": 60, "true": 3.0, "rivals": (0.0, 3.3)}, NOT_FOUND),  # a decoy fits better
+        ({"picks": 60, "true": 3.0, "rivals": (0.0, 3.8)}, NOT_FOUND),  # a decoy fits better
         ({"picks": 30, "true": 3.0, "rivals": (2.9,)}, UNCLEAR),  # look-alikes
         ({"picks": 4, "true": 6.0}, UNCLEAR),
     ],
@@ -87,6 +87,16 @@ def test_a_few_among_many_others_are_not_called_absent():
     bare, shown = (DetailEvidence(0.5, p, (52.0, 40.0)) for p in (0.4, 0.005))
     assert judge_class(scores, detail=bare).outcome == NOT_FOUND
     assert judge_class(scores, detail=shown).outcome == UNCLEAR
+
+
+def test_what_fits_a_look_alike_as_well_may_be_either():
+    """Scores of both are alike: nothing says that the structure is not there."""
+    rng = np.random.default_rng(11)
+    true = rng.normal(4, 1, 30)
+    scores = PickScores(true, {"alike": true + rng.normal(0, 0.5, 30)}, rng.normal(0, 1, 40))
+    assert judge_class(scores).outcome == UNCLEAR
+    better = PickScores(true, {"alike": true + rng.normal(0.6, 0.5, 30)}, rng.normal(0, 1, 40))
+    assert judge_class(better).outcome == NOT_FOUND
 
 
 def test_many_structures_share_the_level():

@@ -117,8 +117,9 @@ def judge_class(
 ) -> Verdict:
     """Judge one class of picks.
 
-    "Not found" is said where picks are no better than random places, or align to a decoy as often while
-    their average shows no detail of the structure: a few of it among many others do not outvote them.
+    "Not found" is said where picks are no better than random places, or align better to a decoy while their
+    average shows no detail of the structure: a few of it among many others do not outvote them. Where they
+    align to a decoy as well, and no better, they may be either.
 
     "Found" takes two things: picks align better than random places, and better to the structure than to
     each single decoy. The second is an intersection-union test: no decoy may hold as well, so that the test
@@ -160,13 +161,13 @@ def judge_class(
     said = in_words(config, level, count, above, p_noise, p_decoy, rival, shares)
     if detail is not None:
         said = (*said, detail_in_words(detail))
-    fits_as_well = bool(rival) and p_decoy > config.weak_level and shares[rival] <= 0.5
+    fits_better = bool(rival) and paired_test(scores.decoys[rival], scores.structure) <= config.weak_level
     shows_detail = detail is not None and detail.p_value <= config.weak_level
     if p_noise > config.weak_level:
         outcome = NOT_FOUND
     elif count >= config.fewest and p_noise <= level and p_decoy <= level:
         outcome = FOUND
-    elif fits_as_well and not shows_detail and count >= config.fewest:
+    elif fits_better and not shows_detail and count >= config.fewest:
         outcome = NOT_FOUND
     else:
         outcome = UNCLEAR
