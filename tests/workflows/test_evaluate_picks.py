@@ -5,7 +5,7 @@ import pytest
 
 from vitreous.core import InputError, Poses, Volume
 from vitreous.io import StarTable, write_particles, write_pose_table, write_star, write_volume
-from vitreous.workflows.evaluate_picks import evaluate_picks
+from vitreous.workflows.evaluate_picks import Located, evaluate_picks, paired
 
 SHAPE, SPACING = (6, 8, 10), 10.0
 VOXELS = np.array([(1, 2, 3), (4, 5, 6)])  # zyx
@@ -51,3 +51,14 @@ def test_a_neighbour_without_sizes_is_no_hindrance(truth, tmp_path):
             tomograms=tmp_path / "tomograms.star",
             voxel_size_angstrom=SPACING,
         )
+
+
+def test_tomograms_are_known_by_what_programs_call_them():
+    """RELION's reconstruction of TS_01 is rec_TS_01.mrc; names that cannot be told apart stay as they are."""
+    here, there = (Located(Poses(np.eye(3)[None], np.full((1, 3), at), ("",))) for at in (10.0, 500.0))
+    truth = {"rec_TS_01": here, "rec_TS_02": there}
+    assert paired({"TS_02": there, "TS_01": here}, truth, "x") == [(here, here), (there, there)]
+    with pytest.raises(InputError, match="TS_03"):
+        paired({"TS_03": here}, truth, "x")
+    with pytest.raises(InputError, match="of which no truth is given"):
+        paired({"TS_01": here}, {**truth, "TS_01_10.00Apx": there}, "x")

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from vitreous.core import InputError, Poses
 from vitreous.io import read_particles, read_shrec21, read_tomogram_sizes
+from vitreous.io.names import usual_name
 from vitreous.io.relion import Size
 from vitreous.io.shrec import LOCATIONS
 from vitreous.metrics import MATCHINGS, Matching, average_precision, detection_scores, match_picks
@@ -169,12 +170,20 @@ def paired(
     """
     if len(picks) == len(truth) == 1:
         return [(next(iter(picks.values())), next(iter(truth.values())))]
+    if not picks.keys() <= truth.keys():
+        picks, truth = as_usual(picks), as_usual(truth)
     strange = [name for name in picks if name not in truth]
     if strange:
         text = f"holds picks in a tomogram {strange[0] or 'without name'}, of which no truth is given"
         raise InputError(text, path=file, remedy="give files of the same tomograms")
     nothing = Located(Poses(np.zeros((0, 3, 3)), np.zeros((0, 3)), ()), np.zeros(0))
     return [(picks.get(name, nothing), one) for name, one in truth.items()]
+
+
+def as_usual(located: Mapping[str, Located]) -> Mapping[str, Located]:
+    """The same under names without what programs add to them, where these tell all tomograms apart."""
+    usual = {usual_name(name): one for name, one in located.items()}
+    return usual if len(usual) == len(located) else located
 
 
 def in_order(one: Located) -> Located:
