@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -162,11 +163,13 @@ def spread(values: Sequence[float], score: str) -> str:
 
     Examples
     --------
-    >>> spread([31.0, 32.0], "psnr"), spread([], "psnr")
-    ('31.50 ± 0.71', '')
+    >>> spread([31.0, 32.0], "psnr"), spread([], "psnr"), spread([40.0, math.inf], "resolution_angstrom")
+    ('31.50 ± 0.71', '', '∞')
     """
     if not values:
         return ""
+    if not all(map(math.isfinite, values)):
+        return "∞"  # a resolution that was never reached
     decimals = DECIMALS.get(score, 3 if score.startswith(CORRELATIONS) else 2)
     deviation = f" ± {stdev(values):.{decimals}f}" if len(values) > 1 and score != "seconds" else ""
     return f"{mean(values):.{decimals}f}{deviation}"
