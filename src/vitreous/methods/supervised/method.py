@@ -49,16 +49,14 @@ class SupervisedConfig(LearnedConfig):
 
     `binning` is chosen from the noise spectrum when None. `boxes` specimens of `box_side`³ voxels are
     simulated for each tomogram. `noise_levels`: the noise of a training patch is the tomogram's times
-    a factor between the two; its specimen is as strong as the tomogram's spectrum says times a factor between
-    `strengths`, drawn on a logarithmic scale, as that depends on how crowded the tomogram is. `protein`:
-    whether it is dark, as in raw tomograms, or bright; read off the tomogram when None.
+    a factor between the two. `protein`: whether it is dark, as in raw tomograms, or bright; read off the
+    tomogram when None.
     """
 
     binning: PositiveInt | None = None
     boxes: PositiveInt = 3
     box_side: PositiveInt = 96
     noise_levels: tuple[PositiveFloat, PositiveFloat] = (1.0, 1.0)
-    strengths: tuple[PositiveFloat, PositiveFloat] = (0.5, 2.0)
     protein: Literal["dark", "bright"] | None = None
 
 
@@ -265,7 +263,4 @@ class SimulatedObjective:
         factor = lowest + (highest - lowest) * torch.rand((), generator=generator).item()
         noise = factor * self.noise[which].draw(patch, generator)
         level = torch.full_like(noise, factor * self.deviations[which])
-        weakest, strongest = (math.log(s) for s in self.config.strengths)
-        strength = math.exp(weakest + (strongest - weakest) * torch.rand((), generator=generator).item())
-        clean = strength * patch.values
-        return clean + noise, clean, level
+        return patch.values + noise, patch.values, level
