@@ -4,7 +4,14 @@ import pytest
 import torch
 from particles import SIDE, blobs, imaged, random_shifts, seen, wedge
 
-from vitreous.averaging import Alignment, SearchConfig, align, angles_between, symmetry_group
+from vitreous.averaging import (
+    Alignment,
+    SearchConfig,
+    align,
+    angles_between,
+    scores_at,
+    symmetry_group,
+)
 from vitreous.averaging.band import make_band, spectra
 from vitreous.core import Interrupted, SilentProgress
 from vitreous.fourier.rotations import random_rotations
@@ -55,6 +62,25 @@ def test_noise_alone_scores_lower(found):
     noise = torch.stack([seen(torch.randn((SIDE,) * 3, generator=generator), wedge()) for _ in range(COUNT)])
     empty = align(noise, blobs(), wedge(), SEARCH)
     assert empty.scores.max() < found.scores.quantile(0.1)
+
+
+def test_scores_at_poses_are_those_that_the_search_gave_them(found, noisy):
+    assert torch.allclose(scores_at(noisy, blobs(), wedge(), found, SEARCH), found.scores, atol=1e-5)
+    assert len(scores_at(noisy[:0], blobs(), wedge(), found.select(torch.arange(0)), SEARCH)) == 0
+
+
+def test_other_noise_does_not_fit_poses_that_noise_chose():
+    """Means within four standard errors of zero where nothing was searched, and far above it where it was."""
+    generator = torch.Generator().manual_seed(10)
+    first, second = (
+        torch.stack([seen(torch.randn((SIDE,) * 3, generator=generator), wedge()) for _ in range(COUNT)])
+        for _ in range(2)
+    )
+    poses = align(first, blobs(), wedge(), SEARCH)
+    scores = scores_at(second, blobs(), wedge(), poses, SEARCH)
+    error = float(scores.std()) / COUNT**0.5
+    assert abs(float(scores.mean())) < 4 * error
+    assert float(poses.scores.mean()) > 8 * error
 
 
 def test_only_what_was_measured_is_compared(truth):

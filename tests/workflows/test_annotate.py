@@ -176,7 +176,9 @@ def test_random_places_keep_away_from_picks():
 def test_nothing_picked_is_not_found(tomogram, tmp_path):
     work = Work(asked(tomogram, tmp_path / "out"), SilentProgress())
     nothing = np.zeros((0, 3))
-    scores, beside = scored(work, "phantom:tric", nothing, nothing, noise(1), np.random.default_rng(0))
+    scores, beside = scored(
+        work, "phantom:tric", nothing, nothing, (noise(1), noise(2)), np.random.default_rng(0)
+    )
     assert judge_class(scores).outcome == NOT_FOUND
     assert beside["share better than its mirror image"] == 0.0
 
@@ -189,7 +191,7 @@ def test_noise_alone_is_never_found(tomogram, tmp_path):
     for trial in range(20):
         rng = np.random.default_rng(trial)
         picks = random_places(work.subject.working.shape, 20.0, np.zeros((0, 3)), 0, rng)[:12]
-        scores, _ = scored(work, "phantom:tric", picks, picks, noise(100 + trial), rng)
+        scores, _ = scored(work, "phantom:tric", picks, picks, (noise(100 + trial), noise(200 + trial)), rng)
         outcomes.append(judge_class(scores).outcome)
     assert FOUND not in outcomes
 
@@ -202,7 +204,9 @@ def test_random_places_keep_away_from_picks_that_are_not_judged_too(tomogram, tm
     )
     work = Work(asked(tomogram, tmp_path / "out"), SilentProgress())
     everything = np.array([[300.0, 600.0, 600.0], [100.0, 200.0, 200.0]])
-    scores, _ = scored(work, "phantom:tric", everything[:1], everything, noise(1), np.random.default_rng(0))
+    scores, _ = scored(
+        work, "phantom:tric", everything[:1], everything, (noise(1), noise(2)), np.random.default_rng(0)
+    )
     assert np.array_equal(kept_away[0], everything)
     assert judge_class(scores).outcome == UNCLEAR  # there is nothing to compare with
 

@@ -1,6 +1,6 @@
 """Subtomograms to poses and half maps: alignment within the missing wedge, averages."""
 
-from vitreous.averaging.alignment import Alignment, align
+from vitreous.averaging.alignment import Alignment, align, scores_at
 from vitreous.averaging.average import WedgeAverage
 from vitreous.averaging.config import SearchConfig
 from vitreous.averaging.halves import close_pairs, groups_of, halves_of_groups, starting_halves
@@ -34,6 +34,7 @@ __all__ = [
     "particle_mask",
     "refine_halves",
     "rotation_grid",
+    "scores_at",
     "starting_halves",
     "symmetry_group",
 ]

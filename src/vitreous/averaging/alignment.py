@@ -118,6 +118,35 @@ def align(
     return Alignment(best.rotations[:, 0], best.shifts[:, 0], best.scores[:, 0].double())
 
 
+def scores_at(
+    subtomograms: Tensor,
+    template: Tensor,
+    wedge: Tensor,
+    poses: Alignment,
+    search: SearchConfig | None = None,
+) -> Tensor:
+    """The score of `align`, (n,) float64, of poses that were found elsewhere: nothing is searched.
+
+    Of particles whose noise had no part in finding the poses: a search finds the noise's own best.
+
+    Parameters
+    ----------
+    subtomograms, template, wedge
+        As in `align`.
+    poses
+        One for each subtomogram.
+    search
+        Its band and whitening count; `SearchConfig()` if None.
+    """
+    search, side = search or SearchConfig(), template.shape[-1]
+    if not len(subtomograms):
+        return torch.zeros(0, dtype=torch.float64)
+    turned = TurnedSpectrum(template * soft_sphere(side, side / 2 - EDGE, EDGE))
+    compared = Comparison(subtomograms, make_band(side, search.band, wedge), turned, whiten=search.whiten)
+    moved = compared.moved(slice(None), poses.shifts_voxel.double()[:, None])[:, 0]
+    return (moved * compared.templates(poses.rotations.double()).conj()).sum(1).real.double()
+
+
 def coarse_limits(search: SearchConfig, template: Tensor) -> tuple[float, float]:
     """The band of a search over all orientations: no finer than one step of the grid leaves of a particle."""
     side = template.shape[-1]

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 from torch import Tensor
 
-from vitreous.averaging import Alignment, SearchConfig, align
+from vitreous.averaging import Alignment, SearchConfig, align, scores_at
 from vitreous.core import Progress, Template, read_block
 from vitreous.evidence import PickScores, against_chance, mirror_image, phase_randomized, slab_of
 from vitreous.fourier import contrast_transfer, frequency_radius, measured_region
@@ -158,12 +158,30 @@ def random_places(
     return chosen
 
 
-def beyond_chance(
-    boxes: Boxes, density: Array, picked: Tensor, elsewhere: Tensor
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Scores of a density in two stacks of boxes, both in deviations from those that it has in the second."""
-    right, chance = (boxes.aligned(stack, density).scores.numpy() for stack in (picked, elsewhere))
-    return against_chance(right, chance), against_chance(chance, chance)
+@dataclass(frozen=True, eq=False)
+class Sight:
+    """Boxes at the same places in both copies of the tomogram, whose noises are independent."""
+
+    searched: Tensor
+    judged: Tensor
+
+    @classmethod
+    def of(cls, boxes: Boxes, searched: Array, judged: Array, positions: NDArray[np.float64]) -> Sight:
+        """What lies at positions (n, 3) in Å."""
+        return cls(boxes.cut(searched, positions), boxes.cut(judged, positions))
+
+    def scores(self, boxes: Boxes, density: Array) -> NDArray[np.float64]:
+        """Scores (n,) of a density in the judging copy, in the poses that it has in the searched one.
+
+        Searched for in the judging copy itself, each template would be given the noise that suits it best,
+        five times as strong there.
+        """
+        poses = boxes.aligned(self.searched, density)
+        at = SearchConfig(band=(LOWEST, HIGHEST))
+        found: NDArray[np.float64] = scores_at(
+            self.judged, boxes.fitted(density), boxes.passed, poses, at
+        ).numpy()
+        return found
 
 
 def scored(
@@ -171,24 +189,27 @@ def scored(
     name: str,
     positions: NDArray[np.float64],
     everything: NDArray[np.float64],
-    judged: Array,
+    copies: tuple[Array, Array],
     rng: np.random.Generator,
 ) -> tuple[PickScores, Mapping[str, float]]:
     """Scores of some picks of a structure, of its decoys and of random places; and of the mirror image.
 
-    Random places keep away from everything that was picked of it: with particles among them chance looks
-    too good.
+    Scores of a template are in deviations from those that it has at random places. These keep away from
+    everything that was picked of the structure: with particles among them chance looks too good. `copies`:
+    the tomogram that was searched, and the one that judges.
     """
     template = work.templates[name]
     boxes = boxes_for(work, template)
     apart = 0.5 * diameter_of(template)
-    empty = random_places(judged.shape, boxes.spacing_angstrom, everything, apart, rng)
-    picked, elsewhere = boxes.cut(judged, positions), boxes.cut(judged, empty)
-    right, by_chance = beyond_chance(boxes, template.density, picked, elsewhere)
-    decoys = {
-        other: beyond_chance(boxes, density, picked, elsewhere)[0]
-        for other, density in decoys_of(work, name, rng).items()
-    }
-    hand, _ = beyond_chance(boxes, mirror_image(template.density), picked, elsewhere)
+    empty = random_places(copies[0].shape, boxes.spacing_angstrom, everything, apart, rng)
+    picked, elsewhere = (Sight.of(boxes, *copies, places) for places in (positions, empty))
+
+    def beyond(density: Array) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        here, chance = picked.scores(boxes, density), elsewhere.scores(boxes, density)
+        return against_chance(here, chance), against_chance(chance, chance)
+
+    right, by_chance = beyond(template.density)
+    decoys = {other: beyond(density)[0] for other, density in decoys_of(work, name, rng).items()}
+    hand, _ = beyond(mirror_image(template.density))
     better = float((right > hand).mean()) if len(right) else 0.0
     return PickScores(right, decoys, by_chance), {"share better than its mirror image": better}

@@ -84,7 +84,7 @@ def halves_of(work: Work, name: str) -> dict[str, Any]:
 
 def judge(work: Work) -> dict[str, Any]:
     """Say of each structure whether it was found, and why."""
-    _, judged = work.subject.split(work.request.settings.seed)
+    copies = work.subject.split(work.request.settings.seed)
     found: dict[str, Any] = {}
     work.progress.start("judging", len(work.sizes))
     for name in work.sizes:
@@ -93,7 +93,7 @@ def judge(work: Work) -> dict[str, Any]:
         picks = judged_picks(work, name)
         averages = work.facts["average"]["averages"][name]
         scores, beside = scored(
-            work, name, picks.positions_angstrom, everything.positions_angstrom, judged, rng
+            work, name, picks.positions_angstrom, everything.positions_angstrom, copies, rng
         )
         detail = averages.get("detail")
         told = (

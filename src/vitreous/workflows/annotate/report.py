@@ -18,7 +18,8 @@ SHARES = (0.3, 0.5, 0.7)  # of the depth: where the pictures are
 HOW = (
     "Noise of the tomogram's own spectrum was drawn and split: the tomogram with half of it added was "
     "segmented and picked from; the tomogram with twice as much of it taken off judges the picks, so that "
-    "noise that looked like a particle does not look like it again. Every place where the network saw "
+    "noise that looked like a particle does not look like it again: poses are those of the first, scores "
+    "those of the second in just these poses. Every place where the network saw "
     "something was aligned to every structure and to decoys: it is a pick of what it fits best, if that is "
     "three deviations above what the structure scores at random places, and not far below what its best "
     "picks score. A structure is **found** if its "
