@@ -89,5 +89,6 @@ def test_noise_in_a_mask_has_uniform_p_values(density):
     assert abs(low - 0.1) <= 3 * np.sqrt(0.1 * 0.9 / trials)
 
 
-def test_a_band_without_frequencies_says_nothing(density):
-    assert detail_beyond(density, density, density, 30.0, (60.0, 50.0), np.random.default_rng(0)) is None
+@pytest.mark.parametrize(("spacing", "band"), [(30.0, (60.0, 50.0)), (20.0, (47.0, 30.0))])
+def test_a_band_too_narrow_to_see_anything_in_says_nothing(density, spacing, band):
+    assert detail_beyond(density, density, density, spacing, band, np.random.default_rng(0)) is None

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from vitreous.evidence.decoys import frequencies, phase_randomized
+from vitreous.evidence.decoys import phase_randomized
 from vitreous.metrics import band_correlation
 
+NARROWEST = 2.0  # frequencies of the box
 DRAWS = 199  # random phases: the smallest p value is 1 in 200
 
 Array = NDArray[np.float32]
@@ -68,12 +69,11 @@ def detail_beyond(
 
     Returns
     -------
-    None if the band holds no frequency.
+    None if the band is narrower than two frequencies of the box: nothing could be seen in it.
     """
     coarse, fine = band_angstrom[0], max(band_angstrom[1], 2.2 * voxel_spacing_angstrom)
     band = voxel_spacing_angstrom / coarse, voxel_spacing_angstrom / fine
-    radius = frequencies(average.shape)
-    if not ((radius > band[0]) & (radius < band[1])).any():
+    if (band[1] - band[0]) * min(average.shape) < NARROWEST:
         return None
     known = structure * mask
     seen = band_correlation(average * mask, known, band)
