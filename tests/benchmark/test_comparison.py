@@ -9,7 +9,7 @@ from vitreous.benchmark import ablations
 from vitreous.benchmark.ablations import COMPONENTS, measure_component, measure_losses, self_gradient
 from vitreous.benchmark.cases import CaseKind
 from vitreous.benchmark.comparison import Comparison, published_of, spread
-from vitreous.benchmark.contestants import CEILINGS, PAPER_BLINDSPOT, TUNED
+from vitreous.benchmark.contestants import CEILINGS, PAPER_BLINDSPOT, RANDOM_BEGINNING, TUNED
 from vitreous.benchmark.denoisers import DENOISER_TABLES, LARGE
 from vitreous.benchmark.runner import record_of
 from vitreous.benchmark.scores import TUNED_FILTERS
@@ -113,6 +113,7 @@ def test_every_method_of_a_table_is_one_that_can_be_run():
     known = {
         "noisy",
         PAPER_BLINDSPOT,
+        RANDOM_BEGINNING,
         *CEILINGS,
         *METHODS,
         *TOPAZ_WIDTHS,
