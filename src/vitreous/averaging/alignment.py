@@ -91,9 +91,7 @@ def align(
     """
     search = search or SearchConfig()
     progress = progress or SilentProgress()
-    side = template.shape[-1]
-    if subtomograms.ndim != 4 or subtomograms.shape[1:] != (side,) * 3:
-        raise ValueError(f"boxes {tuple(subtomograms.shape)} do not fit a template of {side} voxels")
+    check_fit(subtomograms, template)
     if search.reach_deg is not None and start is None:
         raise ValueError("a search around orientations needs orientations to start from")
     count = len(subtomograms)
@@ -101,11 +99,10 @@ def align(
         return Alignment(*(torch.zeros(shape, dtype=torch.float64) for shape in ((0, 3, 3), (0, 3), (0,))))
     centres = torch.zeros(count, 3, dtype=torch.float64) if start is None else start.shifts_voxel.double()
     spheres = [(centres, search.shift_voxels), *([] if within is None else [within])]
-    turned = TurnedSpectrum(template * soft_sphere(side, side / 2 - EDGE, EDGE))
-    fine = Comparison(subtomograms, make_band(side, search.band, wedge), turned, whiten=search.whiten)
+    turned = turnable(template)
+    fine = compared(subtomograms, turned, wedge, search.band, search)
     if search.reach_deg is None:
-        band = make_band(side, coarse_limits(search, template), wedge)
-        coarse = Comparison(subtomograms, band, turned, whiten=search.whiten)
+        coarse = compared(subtomograms, turned, wedge, coarse_limits(search, template), search)
         limits = Limits(spheres)
         found = search_everywhere(coarse, search, centres, progress, limits)
     else:
@@ -137,14 +134,44 @@ def scores_at(
         One for each subtomogram.
     search
         Its band and whitening count; `SearchConfig()` if None.
+
+    Raises
+    ------
+    ValueError
+        If sizes do not fit, or the band holds no frequency.
     """
-    search, side = search or SearchConfig(), template.shape[-1]
+    search = search or SearchConfig()
+    check_fit(subtomograms, template)
     if not len(subtomograms):
         return torch.zeros(0, dtype=torch.float64)
-    turned = TurnedSpectrum(template * soft_sphere(side, side / 2 - EDGE, EDGE))
-    compared = Comparison(subtomograms, make_band(side, search.band, wedge), turned, whiten=search.whiten)
-    moved = compared.moved(slice(None), poses.shifts_voxel.double()[:, None])[:, 0]
-    return (moved * compared.templates(poses.rotations.double()).conj()).sum(1).real.double()
+    fine = compared(subtomograms, turnable(template), wedge, search.band, search)
+    moved = fine.moved(slice(None), poses.shifts_voxel.double()[:, None])[:, 0]
+    return (moved * fine.templates(poses.rotations.double()).conj()).sum(1).real.double()
+
+
+def check_fit(subtomograms: Tensor, template: Tensor) -> None:
+    """Raise ValueError unless boxes (n, side, side, side) are as large as a template."""
+    side = template.shape[-1]
+    if subtomograms.ndim != 4 or subtomograms.shape[1:] != (side,) * 3:
+        raise ValueError(f"boxes {tuple(subtomograms.shape)} do not fit a template of {side} voxels")
+
+
+def turnable(template: Tensor) -> TurnedSpectrum:
+    """A template within the sphere that particles are compared in."""
+    side = template.shape[-1]
+    return TurnedSpectrum(template * soft_sphere(side, side / 2 - EDGE, EDGE))
+
+
+def compared(
+    subtomograms: Tensor,
+    turned: TurnedSpectrum,
+    wedge: Tensor,
+    limits: tuple[float, float],
+    search: SearchConfig,
+) -> Comparison:
+    """Particles ready to be compared with a template between two frequencies, in cycles/voxel."""
+    band = make_band(subtomograms.shape[-1], limits, wedge)
+    return Comparison(subtomograms, band, turned, whiten=search.whiten)
 
 
 def coarse_limits(search: SearchConfig, template: Tensor) -> tuple[float, float]:

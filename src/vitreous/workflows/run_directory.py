@@ -123,13 +123,11 @@ class RunDirectory:
         self.refuse_other_kind(kind)
         if overwrite or not self.exists():
             return False
-        facts = self.read()
+        facts, remedy = self.read(), "add --overwrite or choose another run directory"
         if not is_same(facts):
-            remedy = "choose another run directory; --overwrite replaces only a run of the same kind"
-            raise InputError(f"holds another run, of kind {facts['kind']}", path=self.path, remedy=remedy)
+            raise InputError("holds another run", path=self.path, remedy=remedy)
         changed = changed_since(facts.get("inputs_sha256", {}), inputs)
         if changed is not None:
-            remedy = "add --overwrite or choose another run directory"
             raise InputError(f"changed since the run in {self.path} began", path=changed, remedy=remedy)
         return bool(facts["status"] != "done")
 

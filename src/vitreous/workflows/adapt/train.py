@@ -154,7 +154,7 @@ def claim(request: AdaptRequest, run: RunDirectory, digests: dict[str, str]) -> 
             raise InputError(f"lies in {domain}", path=run.path, remedy="choose another -o")
 
     def is_same(facts: Any) -> bool:
-        return bool(facts["kind"] == KIND and same_request(facts["request"], request.to_json()))
+        return same_request(facts["request"], request.to_json())
 
     resuming = run.unfinished(KIND, is_same, digests, request.overwrite)
     if run.exists() and not resuming and not request.overwrite:

@@ -10,11 +10,7 @@ import numpy as np
 
 from vitreous.core import Volume, as_spacing, measure_voxels
 from vitreous.io import open_volume, write_volume
-from vitreous.methods.adaptation import (
-    AdaptationConfig,
-    AdaptationObjective,
-    objective_for,
-)
+from vitreous.methods.adaptation import AdaptationConfig, AdaptationObjective, objective_for
 from vitreous.segmentation import (
     ModelDescription,
     SegmentationModel,
@@ -34,7 +30,12 @@ from vitreous.segmentation.tomogram_samples import (
 from vitreous.training import CheckpointStore, TrainingSettings, train
 from vitreous.workflows.adapt.model import posed_in_time
 from vitreous.workflows.annotate.request import FIRST_BUDGET_SHARE, file_name
-from vitreous.workflows.annotate.specimens import DEFOCUS_UM, SpecimenPlan, specimens
+from vitreous.workflows.annotate.specimens import (
+    DEFOCUS_UM,
+    WITHOUT_WEDGE_DEG,
+    SpecimenPlan,
+    specimens,
+)
 from vitreous.workflows.annotate.subject import ALPHA
 from vitreous.workflows.annotate.work import Work
 
@@ -94,35 +95,19 @@ def train_network(work: Work) -> dict[str, Any]:
         side=SIDE,
         protein="bright",
     )
-    searched, _ = subject.split(settings.seed)
-    deviation = float(searched.std())
-    boxes = [
-        LabelledBox(np.clip(box.values, -subject.clip, subject.clip) / np.float32(deviation), box.labels)
-        for box in simulated_boxes(work)
-    ]
-    lowest, highest = subject.style.tilt_range_deg or (-60.0, 60.0)
-    noise = subject.noise * (1 + ALPHA**2) / deviation**2
-    about_tilt_axis = (0, 2) if subject.style.tilt_axis == 1 else (0, 1)
-    turns = PROPER if abs(lowest + highest) < SYMMETRIC_DEG else ((), about_tilt_axis)
-    samples = TomogramSamples(boxes, noise, SIDE, turns=turns)
-    target = UnlabelledCrops(measure_voxels(searched).normalization.apply(searched), SIDE, turns=turns)
-    config = ADAPTATION.model_copy(
-        update={
-            "steps": settings.steps or STEPS,
-            "pseudo_labels": float(settings.adapt),
-            "class_weights": class_weights(boxes, len(description.classes)),
-        }
-    )
-    store = CheckpointStore(work.place("checkpoints"))
+    source, target, weights = domains(work)
+    method = "source-only" if target is None else "vox-uda"
 
     def posed(config: AdaptationConfig) -> tuple[AdaptationObjective, TrainingSettings]:
         network = build_network(description, settings.seed)
-        objective = objective_for("vox-uda", network, samples, target, config, compute.device)
+        objective = objective_for(method, network, source, target, config, compute.device)
         return objective, config.training_settings(settings.seed, compute.device, compute.precision)
 
+    config = ADAPTATION.model_copy(update={"steps": settings.steps or STEPS, "class_weights": weights})
     budget = settings.time_budget_seconds
     if budget is not None:
         budget *= 1 - FIRST_BUDGET_SHARE
+    store = CheckpointStore(work.place("checkpoints"))
     objective, training = posed_in_time(posed, config, budget, work.progress, store, fewest=FEWEST_STEPS)
     record = train(objective, training, work.progress, store)
     facts = {"seed": settings.seed, "steps": training.steps}
@@ -135,6 +120,29 @@ def train_network(work: Work) -> dict[str, Any]:
         "losses": [round(v, 4) for v in record.losses],
         "rollbacks": record.rollbacks,
     }
+
+
+def domains(work: Work) -> tuple[TomogramSamples, UnlabelledCrops | None, tuple[float, ...]]:
+    """Crops of the specimens, those of the tomogram if it is to be adapted to, and what each class weighs."""
+    subject, settings = work.subject, work.request.settings
+    searched, _ = subject.split(settings.seed)
+    deviation = float(searched.std())
+    boxes = [
+        LabelledBox(np.clip(box.values, -subject.clip, subject.clip) / np.float32(deviation), box.labels)
+        for box in simulated_boxes(work)
+    ]
+    lowest, highest = subject.style.tilt_range_deg or WITHOUT_WEDGE_DEG
+    about_tilt_axis = (0, 2) if subject.style.tilt_axis == 1 else (0, 1)
+    turns = PROPER if abs(lowest + highest) < SYMMETRIC_DEG else ((), about_tilt_axis)
+    noise = subject.noise * (1 + ALPHA**2) / deviation**2
+    target = None
+    if settings.adapt:
+        target = UnlabelledCrops(measure_voxels(searched).normalization.apply(searched), SIDE, turns=turns)
+    return (
+        TomogramSamples(boxes, noise, SIDE, turns=turns),
+        target,
+        class_weights(boxes, 1 + len(work.names)),
+    )
 
 
 def segment(work: Work) -> dict[str, Any]:

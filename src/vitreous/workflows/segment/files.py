@@ -238,7 +238,7 @@ def claim(request: SegmentRequest, run: RunDirectory, outputs: list[Path], size:
 
 def is_of(request: SegmentRequest, facts: Mapping[str, Any]) -> bool:
     """Whether a `run.json` is of this request."""
-    return bool(facts["kind"] == KIND and same_request(facts["request"], request.to_json()))
+    return same_request(facts["request"], request.to_json())
 
 
 def resume_segmentation(run_dir: Path, progress: Progress) -> dict[str, Any]:
