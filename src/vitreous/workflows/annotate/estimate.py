@@ -66,6 +66,5 @@ def minutes_needed(work: Work) -> float:
     if trainings is None:
         dearer = ADAPTED if settings.adapt else 1.0
         trainings = step * (training.steps + dearer * SEGMENTATION_STEP * (settings.steps or STEPS))
-    rest = REST_STEPS + REST_STEPS_PER_STRUCTURE * len(work.sizes)
-    rest += REST_STEPS_PER_VOXEL * subject.working.size
-    return (trainings + step * rest) / 60
+    averaging = REST_STEPS_PER_STRUCTURE * len(work.sizes) + REST_STEPS_PER_VOXEL * subject.working.size
+    return (trainings + step * (REST_STEPS + averaging)) / 60
