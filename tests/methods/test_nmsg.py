@@ -12,7 +12,7 @@ from vitreous.inference import tiles_of
 from vitreous.methods import PreparedVolume
 from vitreous.methods.nmsg import Nmsg, NmsgConfig
 from vitreous.methods.nmsg.network import NoiseCritic, NoiseSynthesizer, adversarial_loss, filtered
-from vitreous.methods.nmsg.objective import ADVERSARIAL_WEIGHT, sparsity_guidance
+from vitreous.methods.nmsg.objective import sparsity_guidance
 from vitreous.methods.nmsg.patches import noise_patches
 from vitreous.training import TrainingVolume, train
 
@@ -168,7 +168,7 @@ class Known(nn.Module):
 
     def __init__(self):
         super().__init__()
-        self.synthesizer, self.critic = Scaled(), NoiseCritic(16)
+        self.denoiser, self.synthesizer = nn.Identity(), Scaled()
 
     def forward(self, x):
         return x
@@ -177,16 +177,28 @@ class Known(nn.Module):
 @pytest.mark.parametrize(("pairs", "expected"), [("corrected", 4 * 0.25 * 0.6), ("noisier", 0.25 * 0.6)])
 @pytest.mark.parametrize("shape", [(32, 32, 32), (8, 32, 32)])
 def test_the_loss_of_the_identity_is_the_power_of_the_difference(pairs, expected, shape):
-    """|y + n - (y - n)|² = 4n², and |y + n - y|² = n²; a critic of weight zero adds log 2 of its share."""
+    """|y + n - (y - n)|² = 4n², and |y + n - y|² = n²."""
     network, config = Known(), NmsgConfig(patch_side=20, batch=2, pairs=pairs, sparsity=0)
-    for parameter in network.critic.parameters():
-        nn.init.zeros_(parameter)
     objective = Nmsg(config).objective(network, [prepared(white(shape), 0.6)], CPU)
-    losses = np.array([float(objective.loss(generator(s))[0].detach()) for s in range(12)])
-    losses -= ADVERSARIAL_WEIGHT * np.log(2)
+    losses = np.array([float(next(objective.phases(generator(s))).loss.detach()) for s in range(12)])
     error = losses.std(ddof=1) / np.sqrt(len(losses))
     assert abs(losses.mean() - expected) < 4 * error
     assert error < 0.02 * expected
+
+
+def test_each_update_reaches_its_own_networks_alone():
+    objective = Nmsg(config := NmsgConfig(patch_side=16, batch=1, width=4)).objective(
+        Nmsg(config).build_network(0), [prepared(white((24, 24, 24)))], CPU
+    )
+    parts, updated = objective.network, []
+    for phase in objective.phases(generator()):
+        parts.zero_grad()
+        phase.loss.backward()
+        touched = {id(p) for p in parts.parameters() if p.grad is not None and p.grad.abs().sum() > 0}
+        assert touched
+        assert touched <= {id(p) for p in phase.parameters}
+        updated += [id(p) for p in phase.parameters]
+    assert sorted(updated) == sorted(id(p) for p in parts.parameters())
 
 
 def test_sparsity_and_guidance_against_numpy():

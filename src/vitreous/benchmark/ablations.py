@@ -20,6 +20,7 @@ from vitreous.methods.blindspot.network import LossWeights
 from vitreous.networks import UNet3d
 from vitreous.networks.convolution import Conv3d
 from vitreous.networks.phase_lattice import (
+    MODULUS,
     DilatedBlindSpot,
     DilatedChannelAttention,
     PhaseLattice,
@@ -122,7 +123,8 @@ class PooledBackbone(nn.Module):
         super().__init__()
         widths = (width, 2 * width, 4 * width)
         self.stride = 4 * modulus  # every residue class is as large at the coarsest of three levels
-        self.receptive_radius = self.stride
+        # It sees further, since it pools; a wider margin would leave a tile of 60³ a core of 12³.
+        self.receptive_radius = self.stride - (MODULUS - 1)
         self.encoders = nn.ModuleList(DilatedChannelAttention(w, modulus=modulus) for w in widths)
         self.widen = nn.ModuleList(nn.Conv3d(w, 2 * w, 1) for w in widths[:-1])
         self.narrow = nn.ModuleList(nn.Conv3d(3 * w, w, 1) for w in widths[:-1])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import torch
@@ -15,18 +15,14 @@ from vitreous.methods.nmsg.config import NmsgConfig
 from vitreous.methods.nmsg.network import adversarial_loss
 from vitreous.methods.nmsg.patches import noise_deviation, noise_patches
 from vitreous.methods.noise_model import recorrupted_pair
-from vitreous.training import Patch, PatchSampler
-
-# Adam asks nothing of a loss's scale, but the loop clips the gradient of the sum: at full weight the
-# critic's, ten times the denoiser's and more, would leave the denoiser hardly any.
-ADVERSARIAL_WEIGHT = 0.02
+from vitreous.training import Patch, PatchSampler, Phase
 
 
 class NmsgObjective:
-    """Loss of the denoiser on noisier patches plus that of the game which teaches the noise.
+    """The denoiser's loss on noisier patches, then that of the game which teaches the noise.
 
-    The two share no parameter: the denoiser's noise is detached from the generator. Their sum is one
-    loss, so that one optimizer, one checkpoint and one count of steps are enough.
+    The two share no parameter: the denoiser's noise is detached from the generator. Each has an update
+    of its own in a step, so that neither's gradient is clipped for the size of the other's.
 
     Parameters
     ----------
@@ -54,11 +50,13 @@ class NmsgObjective:
             ]
         )
 
-    def loss(self, generator: torch.Generator) -> tuple[Tensor, str]:
-        """Draw a batch for the denoiser and one for the noise."""
+    def phases(self, generator: torch.Generator) -> Iterator[Phase]:
+        """Draw a batch for the denoiser, then one for synthesizer and critic."""
         patches = [self.sampler.draw(generator) for _ in range(self.config.batch)]
-        loss = self._restoration(patches, generator) + self._adversarial(generator)
-        return loss, " and ".join(p.where for p in patches)
+        where = " and ".join(p.where for p in patches)
+        yield Phase(self._restoration(patches, generator), list(self.parts.denoiser.parameters()), where)
+        players = [*self.parts.synthesizer.parameters(), *self.parts.critic.parameters()]
+        yield Phase(self._adversarial(generator), players, "the noise of the volume")
 
     def _restoration(self, patches: Sequence[Patch], generator: torch.Generator) -> Tensor:
         noisy = batch_of([p.values for p in patches], self.device)
@@ -87,9 +85,7 @@ class NmsgObjective:
         with torch.autocast(self.device.type, enabled=False):
             made = self._noise(count, side, generator)
             real = batch_of(crops, self.device)
-            return ADVERSARIAL_WEIGHT * adversarial_loss(
-                self.parts.critic, real, made, self.config.gradient_penalty
-            )
+            return adversarial_loss(self.parts.critic, real, made, self.config.gradient_penalty)
 
     def _noise(self, count: int, side: int, generator: torch.Generator) -> Tensor:
         """Noise (count, 1, side, side, side) from the synthesizer, about unit variance."""
