@@ -296,6 +296,19 @@ def test_the_clean_domain_is_turned_where_protein_is_dark():
         domain_volume(bad, 10.0, 16, turned=False, name="box")
 
 
+@pytest.mark.parametrize(("domain", "file"), [("noisy", "tomogram.mrc"), ("clean", "grand_model.mrc")])
+@pytest.mark.parametrize("spacing", [None, 8.0])
+def test_voxels_without_a_value_are_told_of_in_either_domain(data, domain, file, spacing):
+    values = density() + white(1)
+    values[2, 3, 4:7] = np.nan
+    path = data / "sim" / "tomogram_000" / file
+    write_volume(path, Volume(values, 10.0), overwrite=True)
+    asked = request(data, spacing_angstrom=spacing)
+    domains, warnings = open_domains(asked, config_of(asked), SilentProgress())
+    assert warnings == [f"{path}: 3 voxels are NaN or infinite; they were taken as the mean."]
+    assert all(np.isfinite(v.training.normalization.mean) for v in getattr(domains, domain))
+
+
 def test_a_stopped_simulation_is_gone_on_with(data, model):
     asked = DualSimulateRequest((data / "sim/tomogram_000",), model, data / "out", 2, 7)
     with pytest.raises(Interrupted, match="out"):

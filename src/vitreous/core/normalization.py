@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 CLIP_QUANTILE = 0.995
 CLIP_FACTOR = 4.0
+MANY_CLIPPED = 0.01
 SLAB_VOXELS = 2**24
 
 
@@ -49,6 +50,15 @@ class VoxelStatistics:
     normalization: Normalization
     clipped_share: float
     non_finite: int
+
+    def doubts(self) -> tuple[str, ...]:
+        """What is odd about the voxels, as sentences for people; empty when nothing is."""
+        odd = []
+        if self.non_finite:
+            odd.append(f"{self.non_finite} voxels are NaN or infinite; they were taken as the mean.")
+        if self.clipped_share > MANY_CLIPPED:
+            odd.append(f"{self.clipped_share:.1%} of the voxels lie far outside the rest and were clipped.")
+        return tuple(odd)
 
 
 def measure_voxels(data: NDArray[Any], mask: NDArray[np.bool_] | None = None) -> VoxelStatistics:

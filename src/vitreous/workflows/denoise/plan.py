@@ -19,7 +19,6 @@ from vitreous.workflows.denoise.values import DenoiseSettings, Plan, Source, Tra
 from vitreous.workflows.evaluate import check_comparable
 
 SMALLEST_SIDE = 8
-MANY_CLIPPED = 0.01
 FEW_STEPS = 100
 METHODS = ("auto", *LEARNED, *CLASSICAL)
 
@@ -134,18 +133,11 @@ def standardized(source: Source, *, needs_target: bool) -> tuple[TrainingVolume,
     statistics = measured(volume, source)
     if target is not None:
         measured(target, source)
-    warnings = []
-    if statistics.non_finite:
-        warnings.append(f"{statistics.non_finite} voxels are NaN or infinite; they were taken as the mean.")
-    if statistics.clipped_share > MANY_CLIPPED:
-        warnings.append(
-            f"{statistics.clipped_share:.1%} of the voxels lie far outside the rest and were clipped."
-        )
     data = None if target is None else target.data
     spacing = source.volume.mean_spacing_angstrom
     return TrainingVolume(
         volume.data, statistics.normalization, source.mask, source.name, data, spacing
-    ), tuple(warnings)
+    ), statistics.doubts()
 
 
 def measured(volume: Volume, source: Source) -> VoxelStatistics:

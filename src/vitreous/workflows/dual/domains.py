@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from vitreous.core import InputError, Progress, Volume, read_block
+from vitreous.core import InputError, Progress, Volume, measure_voxels, read_block
 from vitreous.fourier import resample
 from vitreous.io import open_volume, volume_warnings
 from vitreous.methods.dual import DualConfig, standardized_density
@@ -34,12 +34,14 @@ class DomainVolume:
     """A volume of a domain, ready to train on, and where it came from.
 
     `turned`: its contrast was inverted, so that its protein is as dark or bright as the tomograms'.
+    `doubts`: what is odd about a file's voxels, one sentence each.
     """
 
     training: TrainingVolume
     source: str
     spacing_before_angstrom: float
     turned: bool = False
+    doubts: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """What `model.json` says of it."""
@@ -160,7 +162,9 @@ def domain_volume(
             path=title,
             remedy="give larger volumes, or a --config with a smaller patch_side",
         )
-    return DomainVolume(standardized_density(data, title, spacing), title, before, turned)
+    training = standardized_density(data, title, spacing)
+    doubts = () if volume.path is None else measure_voxels(volume.data).doubts()
+    return DomainVolume(training, title, before, turned, doubts)
 
 
 def rescaled(volume: Volume, spacing: float) -> Array:

@@ -150,6 +150,7 @@ def open_domains(
     clean = open_clean(request.clean, spacing, config, request.settings.seed, progress)
     for domain, volumes in (("noisy", noisy), ("clean", clean)):
         voxels = sum(v.training.data.size for v in volumes)
+        warnings += [f"{v.source}: {text}" for v in volumes for text in v.doubts]
         progress.note(f"{domain} domain: {len(volumes)} volumes, {voxels / 1e6:.3g} million voxels")
     rescaled = [v for v in (*noisy, *clean) if abs(v.spacing_before_angstrom / spacing - 1) > 0.005]
     if rescaled:
