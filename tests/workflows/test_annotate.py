@@ -7,11 +7,15 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+import torch
 from scipy.ndimage import gaussian_filter
 
+from vitreous.averaging import WedgeAverage
 from vitreous.core import InputError, Interrupted, SilentProgress, Volume
 from vitreous.evidence import FOUND, NOT_FOUND, UNCLEAR, judge_class
+from vitreous.inference.binning import bin_volume, coarse_shape
 from vitreous.io import open_volume, write_volume
+from vitreous.metrics import band_correlation
 from vitreous.picking import Picks
 from vitreous.simulate import wedge_filtered
 from vitreous.simulate.rotation import make_turnable, random_rotation, turn
@@ -24,6 +28,7 @@ from vitreous.workflows.annotate.estimate import bytes_needed, minutes_needed
 from vitreous.workflows.annotate.labels import enlarged, label_volume
 from vitreous.workflows.annotate.network import probability_file
 from vitreous.workflows.annotate.specimens import SpecimenPlan, specimens, strangers
+from vitreous.workflows.annotate.subject import AS_IS
 from vitreous.workflows.annotate.work import Work
 from vitreous.workflows.simulate import SimulationSpec, simulate_tomogram
 
@@ -83,6 +88,62 @@ def test_both_parts_of_split_noise_are_independent(tomogram, tmp_path):
     both = np.corrcoef(searched.ravel(), judged.ravel())[0, 1]
     assert abs(both) < 0.1  # the spectrum's strength is estimated, to some per cent
     assert np.corrcoef(searched.ravel(), subject.working.ravel())[0, 1] > 0.8  # what a plain copy would show
+
+
+@pytest.mark.parametrize(
+    ("spacing", "shape", "averaged", "strongest"),
+    [(10.0, (48, 64, 64), 1, 1.0), (10.0, (48, 64, 65), 1, 3.0), (5.0, (96, 128, 128), 2, 1.0)],
+)
+def test_averages_have_finer_voxels_of_the_same_two_copies(tmp_path, spacing, shape, averaged, strongest):
+    """Binned to the working voxels they are the copies that were searched and judged, gain and all."""
+    data = noise(5, shape) * np.linspace(1, strongest, shape[2], dtype=np.float32)
+    path = write_volume(tmp_path / "fine.mrc", Volume(data, spacing))
+    subject = Work(asked(path, tmp_path / "out", invert=False), SilentProgress()).subject
+    assert subject.averaging_binning == averaged
+    assert subject.averaging_spacing_angstrom == pytest.approx(10)
+    assert (subject.prepared.gain is not None) == (strongest > 1)
+    searched, judged = subject.split(3)
+    fine = subject.for_averages(3)
+    shown, hidden = (bin_volume(copy, AS_IS, 2) for copy in fine)
+    assert fine[0].shape == coarse_shape(shape, averaged)
+    core = (slice(4, -4),) * 3  # a voxel of the border is blurred with what lies beyond
+    for coarse, copy in ((shown, subject.working), (hidden, judged)):
+        assert np.corrcoef(coarse[core].ravel(), copy[core].ravel())[0, 1] > 0.98
+        assert coarse[core].std() == pytest.approx(copy[core].std(), rel=0.05)
+    assert abs(np.corrcoef(searched.ravel(), hidden.ravel())[0, 1]) < 0.1
+
+
+def test_where_no_finer_voxels_fit_the_working_ones_are_averaged(tomogram, tmp_path):
+    subject = Work(asked(tomogram, tmp_path / "out"), SilentProgress()).subject
+    assert subject.averaging_binning == subject.prepared.binning
+    assert all(map(np.array_equal, subject.for_averages(0), (subject.working, subject.split(0)[1])))
+
+
+def test_particles_aligned_in_coarse_voxels_are_averaged_in_fine_ones(tmp_path):
+    """Without noise the average has the structure's detail beyond what the alignment saw."""
+    path = write_volume(tmp_path / "fine.mrc", Volume(noise(6, (48, 64, 64)), 10.0))
+    work = Work(asked(path, tmp_path / "out", invert=True), SilentProgress())
+    template, rng = work.averaged_templates["phantom:tric"], np.random.default_rng(0)
+    turnable, fine = make_turnable(template), np.zeros((64, 64, 128 + 192), np.float32)
+    places = 10.0 * (np.array([[32, 32, 32 + 64 * n] for n in range(5)]) + rng.uniform(-0.5, 0.5, (5, 3)))
+    for place in places:
+        whole = np.rint(place / 10).astype(int)
+        box = turn(turnable, random_rotation(rng), place / 10 - whole)
+        low = whole - box.shape[0] // 2
+        fine[tuple(slice(s, s + box.shape[0]) for s in low)] += box
+    coarse = boxes_for(work, work.templates["phantom:tric"])
+    coarse = replace(coarse, passed=torch.ones_like(coarse.passed))
+    seen = places + rng.uniform(-15, 15, places.shape)
+    poses = coarse.aligned(
+        coarse.cut(bin_volume(fine, AS_IS, 2), seen), work.templates["phantom:tric"].density, 60.0
+    )
+    found = coarse.found(seen, poses)
+    assert np.linalg.norm(found - places, axis=1).max() < 10
+    boxes = boxes_for(work, template, 10.0)
+    average = WedgeAverage(boxes.side)
+    average.add(boxes.cut(fine, found), boxes.centred(found, poses), torch.ones_like(boxes.passed))
+    structure = boxes.fitted(template.density).numpy()
+    assert band_correlation(average.volume().numpy(), structure, (10 / 60, 10 / 35)) > 0.6
 
 
 @pytest.mark.parametrize(("sign", "invert"), [(-1, None), (1, None), (-1, True), (-1, False)])

@@ -47,7 +47,7 @@ class GainMap:
             gain = np.tensordot(gain, weights.astype(np.float32), axes=(0, 0))  # the next axis comes first
         return torch.from_numpy(np.ascontiguousarray(gain))
 
-    def binned(self, factor: int, shape: Sequence[int]) -> GainMap:
-        """The same gain over the volume binned by `factor`, of the given shape."""
+    def binned(self, factor: float, shape: Sequence[int]) -> GainMap:
+        """The same gain over the volume in voxels `factor` times as large, of the given shape."""
         z, y, x = (nodes / np.float32(factor) for nodes in self.nodes)
         return GainMap(self.values, (z, y, x), tuple(shape))

@@ -64,6 +64,18 @@ class Boxes:
         blocks = [read_block(data, start, (self.side,) * 3) for start in starts]
         return torch.from_numpy(np.stack(blocks)) if blocks else torch.zeros(0, *(self.side,) * 3)
 
+    def found(self, positions_angstrom: NDArray[np.float64], poses: Alignment) -> NDArray[np.float64]:
+        """Where in Å, (n, 3), the poses in boxes at some positions put the particles."""
+        centres = np.rint(positions_angstrom / self.spacing_angstrom)
+        places: NDArray[np.float64] = self.spacing_angstrom * (centres + poses.shifts_voxel.numpy())
+        return places
+
+    def centred(self, places_angstrom: NDArray[np.float64], poses: Alignment) -> Alignment:
+        """Poses as they are in boxes at the places (n, 3) where the particles are."""
+        places = places_angstrom / self.spacing_angstrom
+        rest = torch.from_numpy(places - np.rint(places))
+        return Alignment(poses.rotations, rest, poses.scores)
+
     def fitted(self, density: Array) -> Tensor:
         """A density of odd side in the middle of a box, cut or padded."""
         before = self.side // 2 - density.shape[0] // 2
@@ -101,16 +113,20 @@ class Boxes:
         return Alignment(*(torch.cat(column) for column in columns))
 
 
-def boxes_for(work: Work, template: Template) -> Boxes:
-    """Boxes one and a half times as wide as a structure, with what the tomogram passes in them."""
+def boxes_for(work: Work, template: Template, spacing_angstrom: float | None = None) -> Boxes:
+    """Boxes one and a half times as wide as a structure, with what the tomogram passes in them.
+
+    In the working voxels, if no other spacing is given.
+    """
     subject, defocus_um = work.subject, work.request.settings.defocus_um
-    side = 2 * math.ceil(WIDER * diameter_of(template) / subject.spacing_angstrom / 2) + 2
+    spacing = spacing_angstrom or subject.spacing_angstrom
+    side = 2 * math.ceil(WIDER * diameter_of(template) / spacing / 2) + 2
     limits = subject.style.tilt_range_deg or WITHOUT_WEDGE_DEG
     region = measured_region((side,) * 3, limits, half=True, tilt_axis=subject.style.tilt_axis)
     return Boxes(
         side,
-        region.float() * mean_transfer(side, subject.spacing_angstrom, defocus_um),
-        subject.spacing_angstrom,
+        region.float() * mean_transfer(side, spacing, defocus_um),
+        spacing,
         Quiet(work.progress),
     )
 

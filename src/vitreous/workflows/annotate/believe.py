@@ -23,45 +23,53 @@ from vitreous.workflows.annotate.work import Work
 from vitreous.workflows.run_directory import plain
 
 FINEST_ANGSTROM = 30.0  # the CTF changes its sign beyond it
+MASK_EDGE_ANGSTROM = 40.0
 SMEARED = 2.0  # frequencies of a box: so far a mask carries what particles were aligned by
 FEWEST_FOR_HALVES = 4
 JUDGE_SEED = 5
 
+Array = NDArray[np.float32]
+
 
 def average(work: Work) -> dict[str, Any]:
     """Write half maps of each structure, aligned to it at no finer than 60 Å."""
-    return {"averages": {name: halves_of(work, name) for name in work.sizes}}
+    seed = work.request.settings.seed
+    searched, copies = work.subject.split(seed)[0], work.subject.for_averages(seed)
+    return {"averages": {name: halves_of(work, name, searched, copies) for name in work.sizes}}
 
 
-def halves_of(work: Work, name: str) -> dict[str, Any]:
+def halves_of(work: Work, name: str, searched: Array, copies: tuple[Array, Array]) -> dict[str, Any]:
     """Average the picks of one structure in two halves, and say how far these agree.
 
     Poses come from the copy that was searched, so that the noise of the other one, whose average is compared
-    with the structure, had no part in them.
+    with the structure, had no part in them. Averages have finer voxels than the search where the tomogram
+    has: what is to be evidence lies beyond the detail that is aligned by. `searched`: the copy that is
+    aligned; `copies`: what is averaged, as `Subject.for_averages` gives it.
     """
     picks = judged_picks(work, name)
     if len(picks) < FEWEST_FOR_HALVES:
         return {"particles": len(picks)}
-    subject, template = work.subject, work.templates[name]
-    boxes = boxes_for(work, template)
-    searched, judged = subject.split(work.request.settings.seed)
-    seen, hidden, shown = (
-        boxes.cut(data, picks.positions_angstrom) for data in (searched, judged, subject.working)
-    )
-    poses = boxes.aligned(seen, template.density, SEARCHED_ANGSTROM)
+    seed = work.request.settings.seed
+    coarse = boxes_for(work, work.templates[name])
+    seen = coarse.cut(searched, picks.positions_angstrom)
+    turned = coarse.aligned(seen, work.templates[name].density, SEARCHED_ANGSTROM)
+    template, places = work.averaged_templates[name], coarse.found(picks.positions_angstrom, turned)
+    boxes = boxes_for(work, template, work.subject.averaging_spacing_angstrom)
+    shown, hidden = (boxes.cut(data, places) for data in copies)
+    poses = boxes.centred(places, turned)
     made, unseen = (WedgeAverage(boxes.side), WedgeAverage(boxes.side)), WedgeAverage(boxes.side)
     for index in range(len(picks)):
         one = torch.tensor([index])
         made[index % 2].add(shown[one], poses.select(one), boxes.passed)
         unseen.add(hidden[one], poses.select(one), boxes.passed)
-    radius = min(0.5 * work.sizes[name] / boxes.spacing_angstrom, boxes.side / 2 - 3)
-    mask = soft_sphere(boxes.side, radius, 2.0).numpy()
+    edge = MASK_EDGE_ANGSTROM / boxes.spacing_angstrom
+    radius = min(0.5 * work.sizes[name] / boxes.spacing_angstrom, boxes.side / 2 - edge - 1)
+    mask = soft_sphere(boxes.side, radius, edge).numpy()
     spacing = as_spacing(boxes.spacing_angstrom)
     volumes = [half.volume().numpy() for half in made]
     for number, volume in enumerate(volumes, 1):
         path = work.place("averages", f"{file_name(name)}_half{number}.mrc")
         write_volume(path, Volume(volume, spacing), overwrite=True, label="vitreous annotate: half map")
-    seed = work.request.settings.seed
     curve = masked_fsc(volumes[0], volumes[1], mask, seed=seed).curve
     evidence_beyond = 1 / (1 / SEARCHED_ANGSTROM + SMEARED / (boxes.side * boxes.spacing_angstrom))
     detail = detail_beyond(

@@ -82,9 +82,7 @@ def fit(work: Work, name: str, candidates: Real, searched: Array, rng: np.random
     elsewhere = chance_places(boxes, candidates, searched, rng)
     chance = boxes.aligned_at(searched, elsewhere, template.density, search=THOROUGH)
     scores = against_chance(aligned.scores.numpy(), chance.scores.numpy())
-    centres = boxes.spacing_angstrom * np.rint(candidates / boxes.spacing_angstrom)
-    positions = centres + boxes.spacing_angstrom * aligned.shifts_voxel.numpy()
-    return Confirmed(Picks(positions, scores), aligned.rotations.numpy())
+    return Confirmed(Picks(boxes.found(candidates, aligned), scores), aligned.rotations.numpy())
 
 
 def chance_places(boxes: Boxes, candidates: Real, searched: Array, rng: np.random.Generator) -> Real:

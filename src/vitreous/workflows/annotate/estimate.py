@@ -8,14 +8,16 @@ from vitreous.inference.memory import BASE_BYTES, GIGABYTE
 from vitreous.methods.noise_model import NoiseModel, NoiseModelConfig
 from vitreous.methods.supervised.pairs import COARSEST_ANGSTROM
 from vitreous.training import seconds_per_step
-from vitreous.workflows.annotate.alignment import AT_ONCE, boxes_for
+from vitreous.workflows.annotate.alignment import AT_ONCE, MOST_JUDGED, boxes_for
 from vitreous.workflows.annotate.network import STEPS
 from vitreous.workflows.annotate.work import Work
 from vitreous.workflows.denoise import DenoiseSettings, Source, plan_denoising
 
 TRAINING_BYTES = 600_000_000  # of the segmentation network and its batch, rounded up
 ALIGNED = 6  # copies of a box while it is aligned, spectra among them
+COPIES = 3  # of the boxes that are averaged
 VOLUMES = 10  # arrays of the working volume's size at once: both copies, and the noise as it is drawn
+FINER_VOLUMES = 7  # in the voxels of averages: the tomogram, its judging copy, the noise as it is drawn
 # Measured on one tomogram of 64 × 192 × 192 voxels, in steps of the denoising network; where these are fast,
 # in bfloat16, aligning is not: 80 and 157 s for three structures, of which it told 100 and 126.
 SEGMENTATION_STEP = 0.65
@@ -36,9 +38,14 @@ def bytes_needed(work: Work) -> int:
         Source(subject.volume), DenoiseSettings(device=settings.device, max_memory=settings.max_memory)
     ).memory.peak_bytes
     held = subject.working.nbytes * (VOLUMES + 2 * len(work.names))
+    finer = subject.prepared.binning // subject.averaging_binning
+    if finer > 1:
+        held += FINER_VOLUMES * subject.working.nbytes * finer**3
     side = max(boxes_for(work, template).side for template in work.templates.values())
-    training_or_aligning = max(TRAINING_BYTES, 4 * ALIGNED * AT_ONCE * side**3)
-    return max(denoising, BASE_BYTES + training_or_aligning + held + subject.volume.data.size)
+    aligning = 4 * ALIGNED * AT_ONCE * side**3
+    averaging = 4 * COPIES * MOST_JUDGED * (finer * side) ** 3
+    chain = max(TRAINING_BYTES, aligning, averaging) + held + subject.volume.data.size
+    return max(denoising, BASE_BYTES + chain)
 
 
 def check_memory(work: Work) -> str:

@@ -11,8 +11,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from vitreous.core import InputError, Template, Volume
-from vitreous.fourier import NoiseGenerator
+from vitreous.core import InputError, Normalization, Template, Volume
+from vitreous.fourier import NoiseGenerator, crop_spectrum
+from vitreous.inference.binning import ROLLOFF, bin_volume, coarse_shape
 from vitreous.io import open_volume, volume_warnings
 from vitreous.methods.method import PreparedVolume
 from vitreous.methods.noise_model import NoiseModel, NoiseModelConfig
@@ -25,9 +26,11 @@ from vitreous.workflows.denoise import SMALLEST_SIDE, Source, standardized
 
 WORKING_ANGSTROM = 20.0  # voxels of the network at the most: finer ones hold next to no signal
 LEAST_ACROSS = 6  # of them, from side to side of the smallest structure
+AVERAGED_ANGSTROM = (6.0, 15.0)  # voxels for averages where the network's are coarser
 ALPHA = 0.5  # y + αn is searched, y - n/α is judged by
 SPLIT_SEED = 77_001
 UNEQUAL = 1.01  # spacings that differ by less come from rounding
+AS_IS = Normalization(0.0, 1.0, -math.inf, math.inf)
 
 Array = NDArray[np.float32]
 
@@ -78,17 +81,63 @@ class Subject:
         binned = network_volume is not volume
         return highest / (network_volume.normalization.deviation if binned else 1.0)
 
+    @property
+    def averaging_binning(self) -> int:
+        """Of the voxels that particles are averaged in: finer than the working ones where they can be.
+
+        They are the coarsest of 6 to 15 Å that the working ones can be binned from.
+        """
+        whole = self.prepared.binning
+        least, most = AVERAGED_ANGSTROM
+        native = self.spacing_angstrom / whole
+        fitting = [b for b in range(1, whole) if whole % b == 0 and least <= b * native <= most]
+        return max(fitting, default=whole)
+
+    @property
+    def averaging_spacing_angstrom(self) -> float:
+        """Edge of a voxel that particles are averaged in, in Å."""
+        return self.spacing_angstrom * self.averaging_binning / self.prepared.binning
+
     def split(self, seed: int) -> tuple[Array, Array]:
         """Two copies with independent noises: one to search, one to judge by what was found.
 
         For Gaussian noise of the estimated spectrum y + αn and y - n/α are independent given the specimen
         (Pang et al. 2021), so noise that looked like a particle in the first does not in the second.
         """
-        generator = step_generator(SPLIT_SEED, seed)
-        drawn: Array = NoiseGenerator(self.noise, self.working.shape).draw(generator)[0].numpy()
+        drawn = self._drawn(seed)
+        if self.averaging_binning < self.prepared.binning:
+            drawn = bin_volume(drawn, AS_IS, self.prepared.binning // self.averaging_binning)
         searched: Array = (self.working + ALPHA * drawn).astype(np.float32)
         judged: Array = (self.working - drawn / ALPHA).astype(np.float32)
         return searched, judged
+
+    def for_averages(self, seed: int) -> tuple[Array, Array]:
+        """The tomogram and the judging copy of `split` in the voxels that particles are averaged in."""
+        binning, fixed = self.averaging_binning, self.prepared.volume
+        if binning == self.prepared.binning:
+            return self.working, self.split(seed)[1]
+        if binning == 1:
+            values = fixed.normalization.apply(fixed.data)
+        else:
+            values = bin_volume(fixed.data, fixed.normalization, binning)
+        values /= self.prepared.network_volume.normalization.deviation
+        if self.prepared.gain is not None:
+            gain = self.prepared.gain.binned(binning / self.prepared.binning, values.shape)
+            values /= gain.over((0, 0, 0), values.shape).numpy()
+        shown = values if self.bright else -values
+        return shown, shown - self._drawn(seed) / ALPHA
+
+    def _drawn(self, seed: int) -> Array:
+        """Noise as that of `working`, but in the voxels that particles are averaged in."""
+        binning, spectrum = self.averaging_binning, self.noise
+        if binning < self.prepared.binning:
+            assert self.prepared.noise_spectrum is not None  # the noise model's preparation has one
+            spectrum = self.prepared.noise_spectrum / self.prepared.network_volume.normalization.deviation**2
+            if binning > 1:
+                spectrum = crop_spectrum(spectrum, binning, rolloff=ROLLOFF)
+        shape = coarse_shape(self.volume.shape, binning)
+        drawn: Array = NoiseGenerator(spectrum, shape).draw(step_generator(SPLIT_SEED, seed))[0].numpy()
+        return drawn
 
 
 def open_subject(request: AnnotateRequest, templates: Sequence[Template]) -> Subject:

@@ -77,6 +77,14 @@ class Work:
         return {spec.class_name: template_of(spec, spacing) for spec in self.particles}
 
     @cached_property
+    def averaged_templates(self) -> Mapping[str, Template]:
+        """The structures in the voxels that particles are averaged in."""
+        subject = self.subject
+        finer = subject.averaging_spacing_angstrom / subject.spacing_angstrom
+        spacing = finer * subject.style.simulated_spacing_angstrom
+        return {spec.class_name: template_of(spec, spacing) for spec in self.particles}
+
+    @cached_property
     def compute(self) -> ComputeDevice:
         """Where to compute."""
         return choose_device(self.request.settings.device)
