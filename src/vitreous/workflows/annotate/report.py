@@ -6,12 +6,16 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
+from vitreous.averaging import low_passed
 from vitreous.io import open_volume
 from vitreous.report import TableSection, render_tables_report, row_png
 from vitreous.report.figures import fsc_svg
 from vitreous.report.panels import Panel, coloured, grey, legend_svg, panels_svg
+from vitreous.workflows.annotate.alignment import SEARCHED_ANGSTROM, boxes_for
+from vitreous.workflows.annotate.request import file_name
 from vitreous.workflows.annotate.work import Work
 
 SHARES = (0.3, 0.5, 0.7)  # of the depth: where the pictures are
@@ -31,6 +35,11 @@ PICTURED = (
     "where the network saw them."
 )
 
+AVERAGED = (
+    "Middle slices of the mean of all judged picks, and of the structure at the same resolution. Even noise "
+    "that was aligned to a structure looks like it at 60 Å: half maps and verdict say what to believe."
+)
+
 
 def annotation_report(work: Work, facts: Mapping[str, Any]) -> str:
     """An HTML page from what the stages left on disk."""
@@ -43,7 +52,7 @@ def annotation_report(work: Work, facts: Mapping[str, Any]) -> str:
             f"{found['above_noise']} of {found['picks']}",
             f"{found['shares'].get(found['rival'], 0):.0%}",
             found["rival"],
-            resolution(averages[name], 2 * work.subject.spacing_angstrom),
+            resolution(averages[name], 2 * work.subject.averaging_spacing_angstrom),
         ]
         for name, found in judged.items()
     ]
@@ -64,8 +73,11 @@ def annotation_report(work: Work, facts: Mapping[str, Any]) -> str:
                 "Median angle of the main axis with "
                 f"the beam: {np.median(found['tilts']):.0f}° (60° for even orientations)."
             )
-            svg = fsc_svg({"half maps": (frequency, values)}, spacing_angstrom=work.subject.spacing_angstrom)
-            sections.append(TableSection(f"Average: {name}", text, figure_svg=svg))
+            spacing = work.subject.averaging_spacing_angstrom
+            svg = fsc_svg({"half maps": (frequency, values)}, spacing_angstrom=spacing)
+            pictures = panels_svg(average_panels(work, name, found), f"average of {name}", columns=3)
+            sections.append(TableSection(f"Average: {name}", AVERAGED, figure_svg=pictures))
+            sections.append(TableSection(f"Half maps: {name}", text, figure_svg=svg))
     looked = {key.replace("_", " "): str(value) for key, value in facts["stages"]["inspect"].items()}
     looked.pop("warnings", None)
     times = [[name, f"{stage['seconds']:.0f} s"] for name, stage in facts["stages"].items()]
@@ -105,6 +117,24 @@ def resolution(found: Mapping[str, Any], finest_angstrom: float) -> str:
     if value is None or value >= beyond:
         return f"none beyond {beyond:.0f}"
     return f"{value:.0f}" + (" (the voxels allow no more)" if value <= 1.01 * finest_angstrom else "")
+
+
+def average_panels(work: Work, name: str, found: Mapping[str, Any]) -> list[Panel]:
+    """Middle slices of the mean of both half maps and of the structure, at the halves' resolution."""
+    files = [work.place("averages", f"{file_name(name)}_half{number}.mrc") for number in (1, 2)]
+    average = np.mean([open_volume(file).data for file in files], axis=0)
+    template = work.averaged_templates[name]
+    boxes = boxes_for(work, template, work.subject.averaging_spacing_angstrom)
+    finest = min(found["resolution_angstrom"] or SEARCHED_ANGSTROM, SEARCHED_ANGSTROM)
+    panels = []
+    for title, volume in (("average", torch.from_numpy(average)), (name, boxes.fitted(template.density))):
+        shown = low_passed(volume.float(), min(0.5, boxes.spacing_angstrom / finest)).numpy()
+        middle = shown.shape[0] // 2
+        panels += [
+            Panel(f"{title}, {text} = {middle}", grey(np.take(shown, middle, axis=axis)))
+            for axis, text in enumerate("zyx")
+        ]
+    return panels
 
 
 def slices(work: Work) -> str:
