@@ -38,7 +38,7 @@ TUNED = ", tuned"  # a filter's name with this: its setting is the best for the 
 # The published network, losses and optimizer, on smaller patches than the paper's and for about four times
 # as long as the default blind spot takes: larger patches would leave it a few dozen steps.
 PAPER_BLINDSPOT = "blindspot, paper"
-PAPER_CONFIG = BlindSpotConfig.paper().model_copy(update={"patch_side": 54, "steps": 100})
+PAPER_CONFIG = BlindSpotConfig.paper().model_copy(update={"patch_side": 54, "steps": 180})
 
 RANDOM_BEGINNING = "noise-model, random weights"  # not those that ship with the package
 

@@ -17,7 +17,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from vitreous.networks.convolution import Conv3d
+from vitreous.networks.convolution import DepthwiseConv3d
 
 MODULUS = 3
 
@@ -191,9 +191,7 @@ class DilatedChannelAttention(nn.Module):
         self.modulus = modulus
         self.norm = VoxelNorm(channels)
         self.expand = nn.Conv3d(channels, 2 * channels, 1)
-        self.depthwise = Conv3d(
-            2 * channels, 2 * channels, 3, padding=modulus, dilation=modulus, groups=2 * channels
-        )
+        self.depthwise = DepthwiseConv3d(2 * channels, 3, dilation=modulus)
         self.attention = nn.Conv3d(channels, channels, 1)
         self.project = nn.Conv3d(channels, channels, 1)
         self.feed_norm = VoxelNorm(channels)
