@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F
 
 from vitreous.core import Interrupted
 from vitreous.core.progress import SilentProgress
@@ -144,6 +145,18 @@ def test_reversal_grows_as_published():
     """2 / (1 + e^(-10 p)) - 1: 0 at the beginning, 0.987 at half of the steps."""
     found = [reversal_strength(p) for p in (0.0, 0.5, 1.0)]
     assert found == pytest.approx([0.0, 0.98661, 0.99991], abs=1e-5)
+
+
+def test_directions_and_their_gradient_are_those_of_normalized_features():
+    torch.manual_seed(0)
+    features = torch.randn(2, 6, 3, 4, 5, dtype=torch.float64)
+    slope, found = torch.randn_like(features), []
+    for function in (directions, lambda x: 6**0.5 * F.normalize(x, dim=1)):
+        x = features.clone().requires_grad_()
+        out = function(x)
+        found.append((out, *torch.autograd.grad((out * slope).sum(), x)))
+    for ours, theirs in zip(*found, strict=True):
+        assert torch.allclose(ours, theirs, rtol=1e-10, atol=1e-12)
 
 
 def test_features_learn_to_look_alike_and_the_judge_to_tell():

@@ -137,7 +137,7 @@ class VoxUda(AdaptationObjective):
         noised = self.noised(values, generator)
         taps = self.student.taps(torch.cat([values, *noised, target]))
         copies = 1 + len(noised)
-        source, seen = self.student.fused(taps).tensor_split([count * copies])
+        source, seen = torch.split(self.student.fused(taps), [count * copies, len(target)])
         terms = {"segmentation": self.supervised(source, labels.repeat(copies, 1, 1, 1))}
         if self.config.adversarial:
             judged = reversed_domain_loss(self.network.other("judge"), source, seen, self.progress)
