@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from vitreous.networks.convolution import Conv3d
+from vitreous.networks.normalization import InstanceNorm3d
 
 
 class ConvPair(nn.Sequential):
@@ -23,7 +24,7 @@ class ConvPair(nn.Sequential):
 def _convolution(inputs: int, outputs: int, *, stride: int, norm: bool) -> list[nn.Module]:
     """A 3³ convolution and its leaky ReLU, instance normalization between them if asked for."""
     convolution = Conv3d(inputs, outputs, 3, stride=stride, padding=1)
-    normalization = [nn.InstanceNorm3d(outputs, affine=True)] if norm else []
+    normalization = [InstanceNorm3d(outputs, affine=True)] if norm else []
     return [convolution, *normalization, nn.LeakyReLU(0.1, inplace=True)]
 
 

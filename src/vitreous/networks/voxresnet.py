@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from vitreous.networks.convolution import Conv3d
+from vitreous.networks.normalization import GroupNorm
 
 Norm = Literal["group", "batch", "none"]
 
@@ -126,7 +127,7 @@ class VoxResNet(nn.Module):
 def normalization(channels: int, norm: Norm) -> nn.Module:
     """The layer that `norm` names."""
     if norm == "group":
-        return nn.GroupNorm(1 if channels % GROUP else channels // GROUP, channels)
+        return GroupNorm(1 if channels % GROUP else channels // GROUP, channels)
     return nn.BatchNorm3d(channels) if norm == "batch" else nn.Identity()
 
 
