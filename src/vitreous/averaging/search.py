@@ -14,6 +14,7 @@ from vitreous.averaging.comparison import Comparison, as_reals, shift_lattice
 from vitreous.averaging.config import MOST_CANDIDATES, SearchConfig
 from vitreous.core import Interrupted, Progress
 from vitreous.fourier.rotations import nearby_rotations, rotation_grid
+from vitreous.inference.device import cpu_multiplies_bfloat16
 
 CHUNK_BYTES = 100_000_000  # of the largest arrays
 ROTATIONS_AT_ONCE = 512
@@ -87,22 +88,24 @@ def search_everywhere(
     """The best orientations of a whole grid for each particle, some steps apart from each other.
 
     All shifts of all particles of a block are one matrix, and so are some hundred turned templates; their
-    product holds every score.
+    product holds every score, in bfloat16 where the processor multiplies it: what stays is scored anew.
     """
+    dtype = torch.bfloat16 if cpu_multiplies_bfloat16() else torch.float32
     grid = rotation_grid(search.angular_step_deg, symmetry=search.symmetry)
     shifts = shift_lattice(first_shift(compared, search), search.shift_voxels)
     turns = [slice(first, first + ROTATIONS_AT_ONCE) for first in range(0, len(grid), ROTATIONS_AT_ONCE)]
     blocks = blocks_of(len(compared), len(shifts) * (8 * len(compared.band) + 4 * ROTATIONS_AT_ONCE))
     progress.start("all orientations", len(blocks) * len(turns))
-    found = []
+    found, phases = [], shift_phases(shifts, compared.band)
     for block in blocks:
         places = centres[block][:, None] + shifts
         away = None if limits is None else limits.away(block, places[:, None])[:, 0]
-        rows = as_reals(compared.moved(block, places)).flatten(0, 1)
+        rows = as_reals(compared.moved(block, centres[block][:, None]) * phases).flatten(0, 1).to(dtype)
         highest, where = [], []
         for part in turns:
             stop_if_asked(progress)
-            scores = (rows @ as_reals(compared.templates(grid[part])).T).reshape(len(places), len(shifts), -1)
+            templates = as_reals(compared.templates(grid[part])).to(dtype)
+            scores = (rows @ templates.T).float().reshape(len(places), len(shifts), -1)
             if away is not None:
                 scores[away] = -math.inf
             best = scores.max(1)
