@@ -84,7 +84,7 @@ def without_pictures(page):
 
 @pytest.mark.parametrize("method", sorted(OBJECTIVES))
 def test_every_method_trains_and_goes_on_with_the_same_bytes_when_stopped(folder, method):
-    facts = adapt(request(folder, method=method), Noting())
+    facts = adapt(request(folder, method=method, device="cpu"), Noting())
     assert facts["steps"] == 6
     told = json.loads((folder / "run" / "run.json").read_text())
     assert len(told["losses"]) == 6
@@ -97,7 +97,7 @@ def test_every_method_trains_and_goes_on_with_the_same_bytes_when_stopped(folder
     page = (folder / "run" / "report.html").read_text(encoding="utf-8")
     assert "Features after training" in page
     assert not (folder / "run" / "checkpoints").exists()
-    stopped = request(folder, method=method, output=folder / "stopped")
+    stopped = request(folder, method=method, output=folder / "stopped", device="cpu")
     # 4 + 4 polls while reading, then one before each step.
     with pytest.raises(Interrupted):
         adapt(stopped, Noting(stop_after=11))

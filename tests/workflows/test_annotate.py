@@ -369,9 +369,9 @@ def test_memory_is_told_and_kept_before_anything_is_written(tomogram, tmp_path):
     beyond = bytes_needed(more) - bytes_needed(one)
     assert beyond == 0 or beyond == 2 * more.subject.working.nbytes
     with pytest.raises(InputError, match="GB may be used"):
-        annotate_file(asked(tomogram, tmp_path / "out", max_memory="1.2GB"), SilentProgress())
+        annotate_file(asked(tomogram, tmp_path / "out", max_memory="1.2GB", device="cpu"), SilentProgress())
     with pytest.raises(InputError, match="at least"):
-        annotate_file(asked(tomogram, tmp_path / "out", max_memory="100MB"), SilentProgress())
+        annotate_file(asked(tomogram, tmp_path / "out", max_memory="100MB", device="cpu"), SilentProgress())
     assert not (tmp_path / "out").exists()
 
 

@@ -109,7 +109,7 @@ def test_unusable_arrays_are_refused(method, data):
         {"time_budget_seconds": 0},
         {"time_budget_seconds": float("nan")},
         {"max_memory": "lots"},
-        {"max_memory": "1MB"},
+        {"max_memory": "1MB", "device": "cpu"},
         {"device": "abacus"},
         {"mask": np.zeros((10, 10, 10), bool)},
         {"mask": np.ones((10, 10, 11), bool)},

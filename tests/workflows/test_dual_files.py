@@ -65,7 +65,8 @@ def data(tmp_path):
 
 
 def request(data, **changes):
-    settings = DenoiseSettings(method="dual", config=str(data / "config.toml"), seed=3)
+    """On the CPU, where a stopped training gives the same bytes and memory means the host's."""
+    settings = DenoiseSettings(method="dual", config=str(data / "config.toml"), seed=3, device="cpu")
     whole = {"noisy": (data / "sim",), "clean": (str(data / "sim"),), "output": data / "run"}
     return DualTrainRequest(**{**whole, "settings": settings, **changes})
 
