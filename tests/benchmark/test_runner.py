@@ -40,6 +40,14 @@ def test_a_row_that_comes_out_as_another_is_copied_if_that_one_is_there(tmp_path
     assert alone == [{"case": "auto", "value": -1}]
 
 
+def test_the_machine_is_that_of_the_measurement(tmp_path):
+    file = tmp_path / "table.jsonl"
+    measure_rows(rows([], ("a",)), file, SilentProgress(), "one")
+    copy = Row({"case": "c"}, dict, lambda: {"case": "a"})
+    found = measure_rows([*rows([]), copy], file, SilentProgress(), "other")
+    assert [r["machine"] for r in found] == ["one", "other", "one"]
+
+
 def test_a_line_cut_short_is_measured_again(tmp_path):
     file = tmp_path / "table.jsonl"
     file.write_text('{"case": "a", "value": 1}\n{"case": "b", "va', encoding="utf-8")

@@ -24,11 +24,22 @@ TINY = {"patch_side": 16, "width": 4, "batch": 1, "levels": 1, "steps": 2}
 KIND = CaseKind("small", wedge.Specimen(0.1, structures=("rubisco",)), "ctf", 1, (-60, 60), (40, 40, 40))
 
 
+class TinyTransposed(TransposedConfig):
+    """Both configurations, the default and the published, on tiny networks."""
+
+    patch_side: int = 16
+    width: int = 4
+    batch: int = 1
+    levels: int = 1
+    steps: int = 2
+    judge_width: int = 2
+
+
 @pytest.fixture
 def tiny(monkeypatch):
     monkeypatch.setitem(WEDGE, "noise-model", (WedgeFilling, partial(WedgeConfig, draws=2, **TINY)))
     monkeypatch.setitem(WEDGE, "isonet", (IsoNet, partial(IsoNetConfig, **TINY)))
-    monkeypatch.setitem(WEDGE, "dual", (TransposedDomains, partial(TransposedConfig, judge_width=2, **TINY)))
+    monkeypatch.setitem(WEDGE, "dual", (TransposedDomains, TinyTransposed))
     monkeypatch.setitem(LEARNED, "noise-model", (NoiseModel, partial(NoiseModelConfig, draws=2, **TINY)))
 
 

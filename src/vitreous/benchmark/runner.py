@@ -39,8 +39,10 @@ def selected(only: Collection[str], names: Collection[str]) -> list[str]:
     return [name for name in names if not only or name in only]
 
 
-def measure_rows(rows: Iterable[Row], file: Path, progress: Progress) -> list[Record]:
+def measure_rows(rows: Iterable[Row], file: Path, progress: Progress, machine: str = "") -> list[Record]:
     """Measure the rows that `file` does not hold yet, appending each as it is done; return all of them.
+
+    `machine`, where given, is recorded with those that are measured: a table may come from several.
 
     Raises
     ------
@@ -49,6 +51,7 @@ def measure_rows(rows: Iterable[Row], file: Path, progress: Progress) -> list[Re
     """
     file.parent.mkdir(parents=True, exist_ok=True)
     known = read_records(file)
+    where = {"machine": machine} if machine else {}
     found = []
     for row in rows:
         key = dict(row.key)
@@ -58,7 +61,7 @@ def measure_rows(rows: Iterable[Row], file: Path, progress: Progress) -> list[Re
                 raise Interrupted
             progress.note("measuring " + ", ".join(f"{k} {v}" for k, v in key.items() if v is not None))
             twin = None if row.twin is None else record_of(known, row.twin())
-            done = {**(twin or row.measure()), **key}
+            done = {**(twin or {**row.measure(), **where}), **key}
             known.append(done)
             with file.open("a", encoding="utf-8") as stream:
                 stream.write(json.dumps(done) + "\n")

@@ -149,10 +149,11 @@ def run_table(
         raise InputError(f"there is no table {name}", remedy=f"use one of {', '.join(TABLES)}, or list")
     kind = TABLES[name]
     options = Options(tuple(seeds), only, data, scale, progress)
-    records = measure_rows(kind.rows(options), folder / f"{name}.jsonl", progress)
+    compute = choose_device().description
+    records = measure_rows(kind.rows(options), folder / f"{name}.jsonl", progress, compute)
     tables = kind.summarize(records)
     versions = f"vitreous {vitreous.__version__}, torch {torch.__version__}"
-    machine = f"{versions}, {platform.machine()}, {choose_device().description}"
+    machine = f"{versions}, {platform.machine()}, {compute}"
     markdown = "\n\n".join([f"## {name}: {kind.description}", machine, *(as_markdown(t) for t in tables)])
     write_text_atomic(folder / f"{name}.md", markdown + "\n")
     page = render_tables_report(f"Benchmark: {name}", tables, lead=f"{kind.description}. {machine}.")

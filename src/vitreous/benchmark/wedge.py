@@ -30,9 +30,10 @@ from vitreous.workflows.wedge.filling import carry_out
 
 SHELLS = (0.01, 0.05, 0.1, 0.15, 0.2)  # cycles/voxel
 HALVES = ", halves"  # a method's name with this: it is given two frame halves
+AS_PUBLISHED = ", paper"  # likewise: its `paper` configuration
 PLAIN = "noise-model, no filling"  # what the measured region is held against
 NONE = "none"
-METHODS = (NONE, PLAIN, "isonet", "dual", "noise-model", f"noise-model{HALVES}")
+METHODS = (NONE, PLAIN, "isonet", "dual", f"dual{AS_PUBLISHED}", "noise-model", f"noise-model{HALVES}")
 KINDS: Mapping[str, Specimen] = {
     "shrec21": Specimen(0.1, sheets=0, vesicles=2),
     "ribosomes": Specimen(0.1, sheets=0, structures=("ribosome",)),
@@ -71,7 +72,10 @@ def filled(kind: CaseKind, case: Case, seed: int, method: str, progress: Progres
     halves = [Volume(h) for h in case.halves] if method.endswith(HALVES) else [None, None]
     source = Source(case.volume, halves[0], halves[1])
     settings = WedgeSettings(
-        method.removesuffix(HALVES), seed=seed, tilt_range_deg=kind.tilt_range_deg or WEDGE
+        method.removesuffix(HALVES).removesuffix(AS_PUBLISHED),
+        seed=seed,
+        config="paper" if method.endswith(AS_PUBLISHED) else None,
+        tilt_range_deg=kind.tilt_range_deg or WEDGE,
     )
     return carry_out(plan_filling(source, settings), source, settings, progress).data
 
