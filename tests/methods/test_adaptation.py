@@ -196,6 +196,21 @@ def test_pseudo_labels_begin_after_a_third_and_are_counted():
     assert all(0 <= figures["kept_share"] <= 1 for _, figures in record.monitored)
 
 
+@pytest.mark.parametrize(
+    ("method", "weight", "used"), [("vox-uda", None, 0.0), ("vox-uda", 0.5, 0.5), ("dann", None, 0.03)]
+)
+def test_a_judge_weighs_as_the_configuration_or_the_method_says(method, weight, used):
+    objective, _ = tiny(method, adversarial=weight, noise="none", pseudo_labels=0.0)
+    assert ("judge" in objective.network.others) == (used > 0)
+    terms = objective.terms(torch.Generator().manual_seed(0))
+    assert ("domains" in terms) == (used > 0)
+    if used:
+        log_two = 2 * np.log(2)  # of each domain, from a judge that has learned nothing
+        assert terms["domains"].item() == pytest.approx(used * log_two, rel=0.5)
+        figures, _ = objective.monitored(torch.Generator().manual_seed(0))
+        assert ("told_apart" in figures) == (method == "vox-uda")
+
+
 def test_without_a_judge_the_target_is_not_looked_at_before_pseudo_labels_begin():
     objective, config = tiny("vox-uda", adversarial=0.0, noise="none", pseudo_from=0.5)
     objective.target = None

@@ -57,8 +57,10 @@ class AdaptationConfig(LearnedConfig):
     consistency
         λ of vox-uda eq. 7, from fine to coarse.
     adversarial
-        Weight of the domain discriminator behind gradient reversal, where a method has one. At the
-        published 1 the game outweighs all else in a few hundred steps. Vox-UDA does without one at 0.
+        Weight of the domain discriminator behind gradient reversal. If None each method has its own: 0.03 in
+        those that are nothing without it, and 0 in vox-uda, which then does without. At the published 1 the
+        game outweighs all else in a few hundred steps. At 0.03 it still broke one or two of five trainings,
+        which then called hardly anything of the target a particle.
     judge_width
         Channels of the first layer of discriminators.
     pseudo_labels
@@ -108,7 +110,7 @@ class AdaptationConfig(LearnedConfig):
         0.3,
         0.3,
     )
-    adversarial: NonNegativeFloat = 0.03
+    adversarial: NonNegativeFloat | None = None
     judge_width: PositiveInt = 8
     pseudo_labels: NonNegativeFloat = 1.0
     pseudo_from: float = Field(1 / 3, ge=0, le=1)

@@ -113,5 +113,5 @@ class Dann(AdaptationObjective):
         domains = reversed_domain_loss(self.network.other("judge"), source, target, self.progress)
         return {
             "segmentation": self.supervised(source, labels),
-            "domains": self.config.adversarial * domains,
+            "domains": self.adversarial * domains,
         }

@@ -48,7 +48,7 @@ class LeUda(AdaptationObjective):
         judged = reversed_domain_loss(self.network.other("judge"), source, adapted, self.progress)
         return {
             "segmentation": self.supervised(source, labels),
-            "domains": config.adversarial * judged,
+            "domains": self.adversarial * judged,
             "within": config.agreement * self.ramp * within,
             "across": config.distillation * self.ramp * distilled,
         }

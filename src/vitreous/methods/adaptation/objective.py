@@ -48,6 +48,9 @@ class AdaptationObjective(ABC):
     momenta: ClassVar[tuple[str, ...]] = ()
     """Fields of the configuration with the momenta of the teachers, one for each."""
 
+    usual_adversarial: ClassVar[float] = 0.03
+    """Weight of the domain discriminator where the configuration leaves it to the method."""
+
     def __init__(
         self,
         network: nn.Module,
@@ -70,6 +73,11 @@ class AdaptationObjective(ABC):
     def student(self) -> Segmenter:
         """The network that is trained."""
         return self.network.segmenter()
+
+    @property
+    def adversarial(self) -> float:
+        """Weight of the domain discriminator."""
+        return self.usual_adversarial if self.config.adversarial is None else self.config.adversarial
 
     @property
     def progress(self) -> float:

@@ -94,7 +94,7 @@ class Pdam(AdaptationObjective):
 
     def _segmentation_terms(self, translated: Translated, labels: Tensor) -> Terms:
         """L_seg on translated source volumes, and how far both judges tell the domains apart."""
-        count, weight = len(labels), self.config.adversarial
+        count, weight = len(labels), self.adversarial
         both = torch.cat([translated.like_target.detach(), translated.target])
         fused = self.student.fused(self.student.taps(self.on_device(both)))
         source, target = fused.tensor_split([count])

@@ -65,17 +65,18 @@ class PseudoLabels:
 class VoxUda(AdaptationObjective):
     """L_seg + L_con + L_dis, and pseudo-labels after a third of the steps (vox-uda eq. 1).
 
-    Both the source volumes and their noisier copies are segmented and judged. The teacher follows the
-    student, and labels volumes of the target that were denoised and standardized again; the student
-    has to agree on the volumes as they are.
+    Both the source volumes and their noisier copies are segmented, and judged if there is a discriminator.
+    The teacher follows the student, and labels volumes of the target that were denoised and standardized
+    again; the student has to agree on the volumes as they are.
     """
 
     momenta = ("momentum",)
+    usual_adversarial = 0.0
 
     def partners(self, network: nn.Module) -> dict[str, nn.Module]:
         """The discriminator, and the denoiser if it is a network."""
         others: dict[str, nn.Module] = {}
-        if self.config.adversarial:
+        if self.adversarial:
             others["judge"] = feature_judge(network, self.config)
         if self.config.denoiser == "noise-model" and self.config.pseudo_labels:
             others["denoiser"] = WarmConfig().build_unet(0)
@@ -105,7 +106,7 @@ class VoxUda(AdaptationObjective):
         """
         terms, source, seen, target = self._looked_at(generator, at_target=True)
         figures = {name: float(term) for name, term in terms.items()}
-        if self.config.adversarial:
+        if self.adversarial:
             figures["told_apart"] = told_apart(self.network.other("judge"), source, seen)
         if self.config.pseudo_labels:
             denoised = self.denoised(target, generator)
@@ -122,7 +123,7 @@ class VoxUda(AdaptationObjective):
     @property
     def adapting(self) -> bool:
         """Whether any loss looks at the target by now."""
-        return self.config.adversarial > 0 or self.labelling
+        return self.adversarial > 0 or self.labelling
 
     def _looked_at(
         self, generator: torch.Generator, *, at_target: bool
@@ -139,9 +140,9 @@ class VoxUda(AdaptationObjective):
         copies = 1 + len(noised)
         source, seen = torch.split(self.student.fused(taps), [count * copies, len(target)])
         terms = {"segmentation": self.supervised(source, labels.repeat(copies, 1, 1, 1))}
-        if self.config.adversarial:
+        if self.adversarial:
             judged = reversed_domain_loss(self.network.other("judge"), source, seen, self.progress)
-            terms["domains"] = self.config.adversarial * judged
+            terms["domains"] = self.adversarial * judged
         if noised:
             clean, noisy = (tuple(tap[part * count :][:count] for tap in taps) for part in (0, 1))
             terms["consistency"] = feature_consistency(clean, noisy, self.config.consistency)
