@@ -16,7 +16,7 @@ from vitreous.benchmark.adaptation_cases import (
 )
 from vitreous.benchmark.adaptation_tables import ADAPTATION_TABLES
 from vitreous.benchmark.tables import TABLES, run_table
-from vitreous.core import InputError, Poses, SilentProgress, Volume
+from vitreous.core import InputError, Interrupted, Poses, SilentProgress, Volume
 from vitreous.methods.adaptation import OBJECTIVES
 from vitreous.report import render_tables_report
 from vitreous.segmentation import standardized_box
@@ -46,9 +46,9 @@ def small(monkeypatch):
     return AdaptationTable("test", (TRIPLE,), rows, "supervised", {"source-only": (17.4, 19.9)})
 
 
-def test_rows_are_measured_and_shown(small):
+def test_rows_are_measured_and_shown(small, tmp_path):
     progress = SilentProgress()
-    rows = list(small.rows("small", (1, 2), (), progress))
+    rows = list(small.rows("small", (1, 2), (), progress, tmp_path))
     assert [(r.key["seed"], r.key["method"]) for r in rows] == [
         (seed, name) for seed in (1, 2) for name in ("source-only", "supervised")
     ]
@@ -67,21 +67,46 @@ def test_rows_are_measured_and_shown(small):
     ours = [r["dice_all"] for r in records if r["method"] == "supervised"]
     other = [r["dice_all"] for r in records if r["method"] == "source-only"]
     assert difference.rows[0][2] == f"{100 * np.mean(np.subtract(ours, other)):+.1f}"
-    assert next(iter(small.rows("small", (1,), ("supervised",), progress))).key["method"] == "supervised"
+    assert (
+        next(iter(small.rows("small", (1,), ("supervised",), progress, tmp_path))).key["method"]
+        == "supervised"
+    )
 
 
-def test_the_mean_mask_says_the_same_of_every_subtomogram(small):
+class Stopping(SilentProgress):
+    left = 2
+
+    def should_stop(self):
+        self.left -= 1
+        return self.left < 0
+
+
+def test_a_row_that_was_stopped_goes_on(small, tmp_path):
+    def row(progress, folder):
+        return next(iter(small.rows("small", (1,), (), progress, folder)))
+
+    with pytest.raises(Interrupted):
+        row(Stopping(), tmp_path / "stopped").measure()
+    (left,) = (tmp_path / "stopped").glob("*/step_*")
+    assert left.name == "step_00000002"
+    again, whole = (row(SilentProgress(), tmp_path / name).measure() for name in ("stopped", "whole"))
+    assert again["dice_all"] == pytest.approx(whole["dice_all"], abs=1e-12)
+    assert again["last_segmentation"] == pytest.approx(whole["last_segmentation"], abs=1e-9)
+    assert not list((tmp_path / "stopped").glob("*/step_*"))
+
+
+def test_the_mean_mask_says_the_same_of_every_subtomogram(small, tmp_path):
     """Balls of the source and of the target are the same here, so that it is right without looking."""
     rows = {**small.contestants, "mean mask": Contestant(PRIOR)}
     table = AdaptationTable("test", (TRIPLE,), rows, "supervised")
-    record = next(iter(table.rows("small", (1,), ("mean mask",), SilentProgress()))).measure()
+    record = next(iter(table.rows("small", (1,), ("mean mask",), SilentProgress(), tmp_path))).measure()
     assert record["dice_all"] == record["iou_all"] == pytest.approx(1)
-    looking = next(iter(small.rows("small", (1,), (), SilentProgress()))).measure()
+    looking = next(iter(small.rows("small", (1,), (), SilentProgress(), tmp_path))).measure()
     assert 0 <= looking["sameness"] <= 1
 
 
-def test_pictures_hold_what_was_found(small):
-    record = next(iter(small.rows("small", (1,), (), SilentProgress()))).measure()
+def test_pictures_hold_what_was_found(small, tmp_path):
+    record = next(iter(small.rows("small", (1,), (), SilentProgress(), tmp_path))).measure()
     panels = panels_of("row", record)
     assert len(panels) == 2 * len(TARGETS)
     colours = {tuple(c) for c in panels[0].image.reshape(-1, 3)}

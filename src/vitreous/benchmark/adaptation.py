@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import base64
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from pathlib import Path
 from statistics import mean
 from typing import Any
 
@@ -24,6 +26,7 @@ from vitreous.report import TableSection
 from vitreous.report.figures import dots_svg, scatter_svg
 from vitreous.report.panels import Panel, outlined, panels_svg, surface
 from vitreous.segmentation import labels_of, segment_boxes
+from vitreous.training import CheckpointStore
 from vitreous.workflows.adapt.model import Adapted, adapted, chosen_adaptation, with_changes
 from vitreous.workflows.adapt.report import features_of, scaled, spread_over
 
@@ -85,23 +88,35 @@ class AdaptationTable:
     published: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
 
     def rows(
-        self, scale: Scale, seeds: Sequence[int], only: Sequence[str], progress: Progress
+        self,
+        scale: Scale,
+        seeds: Sequence[int],
+        only: Sequence[str],
+        progress: Progress,
+        checkpoints: Path,
     ) -> Iterator[Row]:
-        """All rows of a scale, seed after seed."""
+        """All rows of a scale, seed after seed; a row that was stopped goes on from its checkpoint."""
         named = selected(only, (*self.triples, *self.contestants))
         for seed in seeds:
             for triple in [t for t in self.triples if t in named] or self.triples:
                 for name in [c for c in self.contestants if c in named] or self.contestants:
                     key = {"case": triple, "scale": scale, "seed": seed, "method": name}
-                    pictured = seed == seeds[0]
-                    yield Row(
-                        key, partial(self.measure, name, triple, seed, scale, progress, pictured=pictured)
-                    )
+                    store = CheckpointStore(checkpoints / slug(f"{triple} {scale} {seed} {name}"))
+                    measure = partial(self.measure, name, triple, seed, scale, progress, store)
+                    yield Row(key, partial(measure, pictured=seed == seeds[0]))
 
     def measure(
-        self, name: str, triple: str, seed: int, scale: Scale, progress: Progress, *, pictured: bool = False
+        self,
+        name: str,
+        triple: str,
+        seed: int,
+        scale: Scale,
+        progress: Progress,
+        store: CheckpointStore,
+        *,
+        pictured: bool = False,
     ) -> Record:
-        """Train one contestant and score it."""
+        """Train one contestant and score it; `seconds` are of this process, after a stop of the rest."""
         domain = make_domain(triple, seed, scale)
         contestant = self.contestants[name]
         if contestant.method == PRIOR:
@@ -117,8 +132,11 @@ class AdaptationTable:
                 choose_device("auto"),
                 seed=seed,
                 progress=progress,
+                store=store,
             )
-        return {**scored(found, domain), **pictures(found, domain, pictured=pictured), **cost}
+        record = {**scored(found, domain), **pictures(found, domain, pictured=pictured), **cost}
+        store.clear()
+        return record
 
     def summarize(self, records: Sequence[Record]) -> list[TableSection]:
         """IoU and Dice beside the published figures, differences to ours, and pictures."""
@@ -279,6 +297,17 @@ def percent(values: Sequence[float]) -> str:
         return ""
     deviation = f" ± {100 * np.std(values, ddof=1):.1f}" if len(values) > 1 else ""
     return f"{100 * mean(values):.1f}{deviation}"
+
+
+def slug(text: str) -> str:
+    """The text as a name of a folder.
+
+    Examples
+    --------
+    >>> slug("1bxn, 1f1b small 3 ρ 8.4 %")
+    '1bxn-1f1b-small-3-ρ-8.4'
+    """
+    return re.sub(r"[^\w.]+", "-", text).strip("-")
 
 
 def interval(values: Sequence[float]) -> str:

@@ -35,13 +35,14 @@ from vitreous.report import TableSection, render_tables_report
 
 @dataclass(frozen=True)
 class Options:
-    """What a table may need to know."""
+    """What a table may need to know; `checkpoints` is where rows that take hours may keep their training."""
 
     seeds: tuple[int, ...]
     only: tuple[str, ...]
     data: Path | None
     scale: Scale
     progress: Progress
+    checkpoints: Path
 
 
 @dataclass(frozen=True)
@@ -78,7 +79,7 @@ def adaptation_kind(table: AdaptationTable) -> TableKind:
         if options.data is not None:
             remedy = "leave out --data; vitreous adapt and evaluate segment take your own"
             raise InputError("this table makes its own subtomograms", remedy=remedy)
-        return table.rows(options.scale, options.seeds, options.only, options.progress)
+        return table.rows(options.scale, options.seeds, options.only, options.progress, options.checkpoints)
 
     return TableKind(table.description, rows, table.summarize)
 
@@ -148,7 +149,8 @@ def run_table(
     if name not in TABLES:
         raise InputError(f"there is no table {name}", remedy=f"use one of {', '.join(TABLES)}, or list")
     kind = TABLES[name]
-    options = Options(tuple(seeds), only, data, scale, progress)
+    checkpoints = folder / f"{name}.checkpoints"
+    options = Options(tuple(seeds), only, data, scale, progress, checkpoints)
     compute = choose_device().description
     records = measure_rows(kind.rows(options), folder / f"{name}.jsonl", progress, compute)
     tables = kind.summarize(records)
