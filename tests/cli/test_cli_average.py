@@ -245,6 +245,19 @@ def test_what_cannot_be_averaged_is_refused_in_one_line(run, scene, tmp_path):
     assert "may be used" in refused(
         run, "average", tomogram, picks, *ask, "--box", 24, "--max-memory", "10MB"
     )
+    for option in ("--low-pass", "--shift"):
+        assert f"{option} 5000 is more than the box" in refused(
+            run, "average", tomogram, picks, *ask, "--box", 24, option, 5000
+        )
+    assert "--reach must not be above 180" in refused(
+        run, "average", tomogram, picks, *ask, "--box", 24, "--reach", 1e6
+    )
+    for value in (1.0, float("nan")):
+        flat = np.full(SHAPE, value, np.float32)
+        vitreous.write_volume(tmp_path / "007.mrc", vitreous.Volume(flat, SPACING), overwrite=True)
+        err = refused(run, "average", tmp_path / "007.mrc", picks, *ask, "--box", 24)
+        assert "007.mrc: " in err
+        assert "check the file" in err
     assert not output.exists()
 
 

@@ -89,8 +89,9 @@ def strict(text):
 def test_inspect_judges_the_others_when_one_cannot_be_read(run, tomogram, tmp_path):
     cut = tmp_path / "cut.mrc"
     cut.write_bytes(tomogram.read_bytes()[:2000])
-    code, out, _ = run("inspect", cut, tomogram, "-o", tmp_path / "out", "--json")
-    assert code == 0
+    code, out, err = run("inspect", cut, tomogram, "-o", tmp_path / "out", "--json")
+    assert (code, err.count("\n")) == (2, 1)  # what could be read is judged, and scripts can tell
+    assert "1 of 2 files could not be read" in err
     first, second = json.loads(out)["files"]
     assert "truncated" in first["doubts"][0]
     assert second["size_zyx"] == [12, 20, 17]
@@ -160,6 +161,29 @@ def test_evaluate_refuses_other_sizes_and_constant_volumes(run, tomogram, tmp_pa
             code, out, err = run("evaluate", kind, *pair, "--json")
             assert (code, out) == (2, "")
             assert err.count("\n") == 1
+
+
+def test_evaluate_refuses_other_voxels_small_volumes_and_no_thresholds(run, tomogram, tmp_path, blobs):
+    coarse = vitreous.write_volume(tmp_path / "c.mrc", vitreous.Volume(blobs, (20.0, 20.0, 20.0)))
+    for kind in ("denoise", "fsc"):
+        code, out, err = run("evaluate", kind, tomogram, coarse)
+        assert (code, out, err.count("\n")) == (2, "", 1)
+        assert "c.mrc: has voxels of 20 Å" in err
+    tiny = vitreous.write_volume(
+        tmp_path / "t.mrc", vitreous.Volume(blobs[4:8, 4:8, 4:8], (10.0, 10.0, 10.0))
+    )
+    assert "every side needs 7" in run("evaluate", "denoise", tiny, tiny)[2]
+    for text in ("nan", "2", "-1"):
+        assert "--threshold" in run("evaluate", "fsc", tomogram, tomogram, "--threshold", text)[2]
+
+
+@pytest.mark.parametrize("table", ["filter-speed", "memory", "blindspot-speed", "microtubule"])
+def test_a_table_without_rows_to_choose_says_so(run, tmp_path, table):
+    code, _, err = run("benchmark", table, "-o", tmp_path / "out", "--row", "x")
+    assert (code, err.count("\n")) == (2, 1)
+    assert "leave out --row" in err
+    code, _, err = run("benchmark", table, "-o", __file__)
+    assert (code, "is no folder" in err) == (2, True)
 
 
 def test_report_is_written_again(run, tomogram, tmp_path):

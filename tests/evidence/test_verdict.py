@@ -13,7 +13,7 @@ from vitreous.evidence import (
     against_chance,
     judge_class,
 )
-from vitreous.evidence.verdict import paired_test
+from vitreous.evidence.verdict import decoy_test, paired_test
 
 TRIALS = 2000
 
@@ -97,6 +97,36 @@ def test_what_fits_a_look_alike_as_well_may_be_either():
     assert judge_class(scores).outcome == UNCLEAR
     better = PickScores(true, {"alike": true + rng.normal(0.6, 0.5, 30)}, rng.normal(0, 1, 40))
     assert judge_class(better).outcome == NOT_FOUND
+
+
+@pytest.mark.parametrize(("picks", "fit"), [(20, 2.0), (20, 8.0), (80, 2.0), (80, 8.0)])
+def test_what_fits_both_alike_is_found_no_more_often_than_said_though_chance_is_estimated(picks, fit):
+    """Scores in deviations from 40 random places: their error is the same for all picks of a tomogram."""
+    rng, level, found, ranks = np.random.default_rng(3), 0.05, 0, 0
+    trials = 300
+    for _ in range(trials):
+        templates = []
+        for _ in range(2):
+            chance, here = rng.normal(size=40), fit + rng.normal(size=picks)
+            templates.append((against_chance(here, chance), against_chance(chance, chance)))
+        (first, elsewhere), (second, other) = templates
+        scores = PickScores(first, {"alike": second}, elsewhere, {"alike": other})
+        found += decoy_test(scores, "alike") <= level
+        ranks += paired_test(first, second) <= level
+    assert found / trials <= level + 3 * np.sqrt(level * (1 - level) / trials)  # three standard errors
+    if fit == 8.0:
+        assert ranks / trials > 3 * level  # the test that takes chance for known
+
+
+def test_too_few_picks_for_the_level_are_said_to_be():
+    """Of signed ranks p is 2^-n at the least: six perfect picks are not as unlikely as 0.01."""
+    rng = np.random.default_rng(4)
+    six, seven = (
+        judge_class(PickScores(rng.normal(9, 1, n), {"other": rng.normal(0, 1, n)}, rng.normal(0, 1, 40)))
+        for n in (6, 7)
+    )
+    assert (six.outcome, seven.outcome) == (UNCLEAR, FOUND)
+    assert "Fewer than 7 picks prove nothing." in six.reasons
 
 
 def test_many_structures_share_the_level():

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vitreous.core import InputError, Poses
-from vitreous.io import read_pose_table, write_pose_table
+from vitreous.io import read_particles, read_pose_table, write_pose_table
 
 spec = importlib.util.spec_from_file_location("poses_strategy", Path(__file__).with_name("poses_strategy.py"))
 strategy = importlib.util.module_from_spec(spec)
@@ -31,6 +31,15 @@ def test_what_is_in_it(tmp_path):
         "name,instance,z_angstrom,y_angstrom,x_angstrom,r_zz,r_zy,r_zx,r_yz,r_yy,r_yx,r_xz,r_xy,r_xx"
     )
     assert lines[1] == "pdb:1bxn,7,1.5,2.0,3.0,0.0,0.0,1.0,0.0,1.0,0.0,-1.0,0.0,0.0"
+
+
+def test_scores_are_kept(tmp_path):
+    poses, scores = Poses(np.eye(3)[None].repeat(2, 0), np.ones((2, 3)), ("a", "b")), np.array([0.1, 1 / 3])
+    file = write_pose_table(tmp_path / "a.csv", poses, scores=scores)
+    np.testing.assert_array_equal(read_particles(file).scores[""], scores)
+    strategy.assert_same(read_pose_table(file), poses)
+    file.write_text(file.read_text().replace("0.1\n", "?\n"))
+    assert read_particles(file).scores == {}  # scores that are none are left out, the particles are not
 
 
 def test_further_columns_are_skipped(tmp_path):

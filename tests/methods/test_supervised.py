@@ -14,6 +14,7 @@ from vitreous.methods.supervised.pairs import (
     FIRST_SEED,
     MOST_NOISE,
     Style,
+    about_axis,
     clean_boxes,
     described,
     specimen,
@@ -217,6 +218,24 @@ def test_no_box_is_one_that_benchmarks_score_or_train_on():
     assert not set(ours) & {*range(1, 1000), *TRAINING_SEEDS}
     scored = crowd((32,) * 3, occupancy=0.1, seed=1, structures=("hsp70", "ssb1", "esterase"), sheets=1)
     assert np.corrcoef(specimen(10.0, 32, 0).ravel(), scored.density.ravel())[0, 1] < 0.2
+
+
+def test_turning_the_wedge_to_another_axis_keeps_the_hand_and_the_wedge():
+    """A chiral set of points stays what it is, and asymmetric tilts about x are those that are read off."""
+    points = np.zeros((9, 9, 9), np.float32)
+    places = np.array([[4, 4, 4], [7, 4, 4], [4, 6, 4], [4, 4, 5]])  # from the first: z, y and x apart
+    for weight, place in enumerate(places, 1):
+        points[tuple(place)] = weight
+    turned = about_axis(points, 2)
+    ways = [np.argwhere(turned == weight)[0] for weight in range(1, 5)]
+    hand = np.linalg.det(np.array([way - ways[0] for way in ways[1:]]))
+    assert hand == pytest.approx(np.linalg.det(places[1:] - places[0]))
+    assert about_axis(points, 1) is points
+    noise = np.random.default_rng(0).normal(size=(48, 48, 48)).astype(np.float32)
+    left = about_axis(wedge_filtered(noise, (-40.0, 60.0)), 2)
+    region = measured_region(left.shape, (-40.0, 60.0), half=True, tilt_axis=2).numpy()
+    power = np.abs(np.fft.rfftn(left)) ** 2
+    assert power[~region].sum() < 1e-3 * power.sum()
 
 
 @pytest.mark.parametrize(("tilts", "tilt_axis"), [((-60.0, 60.0), 1), ((-40.0, 60.0), 1), ((-60.0, 60.0), 2)])

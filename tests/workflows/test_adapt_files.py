@@ -109,6 +109,16 @@ def test_every_method_trains_and_goes_on_with_the_same_bytes_when_stopped(folder
         resume_adaptation(folder / "stopped", Noting())
 
 
+def test_a_damaged_chunk_of_a_store_is_told_in_one_line(folder):
+    chunks = [path for path in (folder / "source").rglob("*") if path.is_file() and path.parent.name == "0"]
+    chunks = chunks or [path for path in (folder / "source").rglob("[0-9]*") if path.is_file()]
+    for chunk in chunks:
+        chunk.write_bytes(chunk.read_bytes()[:5])
+    with pytest.raises(InputError, match=r"subtomogram 1 is damaged .*copy the store again") as told:
+        adapt(request(folder), Noting())
+    assert "\n" not in str(told.value)
+
+
 def test_a_report_is_written_again_from_the_folder(folder):
     """All but the pictures comes out the same: t-SNE makes much of the last bits of features."""
     adapt(request(folder, method="vox-uda"), Noting())

@@ -332,6 +332,39 @@ def test_nothing_of_an_earlier_run_is_taken_over(tomogram, tmp_path, monkeypatch
     assert seen == [[], []]
 
 
+@pytest.mark.parametrize("killed", ["minutes_needed", "forget"])
+def test_a_kill_while_an_earlier_run_is_replaced_leaves_no_claim_without_its_files(
+    tomogram, tmp_path, monkeypatch, killed
+):
+    """Before the record is written anew the old run stands; after it nothing counts as done."""
+
+    def inspect(work):
+        (work.folder / "denoised.mrc").write_text("new")
+        return {}
+
+    stages = (
+        chain_module.Stage("inspect", inspect, "x"),
+        chain_module.Stage("judge", lambda work: {"structures": {}}, "y"),
+    )
+    monkeypatch.setattr(chain_module, "STAGES", stages)
+    monkeypatch.setattr(chain_module, "annotation_report", lambda *_: "")
+    monkeypatch.setattr(chain_module, "minutes_needed", lambda _: 1.0)
+    request = asked(tomogram, tmp_path / "out")
+    annotate_file(request, SilentProgress())
+    again = replace(request, overwrite=True)
+    with monkeypatch.context() as now:
+        now.setattr(chain_module, killed, lambda _: (_ for _ in ()).throw(KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):
+            annotate_file(again, SilentProgress())
+    record = json.loads((request.output / "run.json").read_text())
+    whole = record["status"] == "done" and list(record["stages"]) == ["inspect", "judge"]
+    assert whole if killed == "minutes_needed" else not record["stages"]
+    (request.output / "denoised.mrc").write_text("old")
+    if not whole:
+        annotate_file(replace(again, overwrite=False), SilentProgress())
+        assert (request.output / "denoised.mrc").read_text() == "new"
+
+
 @pytest.mark.parametrize(("binning", "text"), [(2, "voxels of 40 Å.*smaller --binning"), (None, "")])
 def test_voxels_that_nothing_is_simulated_in_are_refused(tomogram, tmp_path, binning, text):
     work = Work(asked(tomogram, tmp_path / "out", binning=binning), SilentProgress())

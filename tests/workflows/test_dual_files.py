@@ -135,6 +135,14 @@ def test_a_time_budget_becomes_steps_and_keeps_the_given_clean_domain(data, monk
     assert train_dual(wanted, SilentProgress())["steps"] == 3  # of the game: the rest is the student's
 
 
+@pytest.mark.parametrize("place", ["sim", "sim/tomogram_000/run"])
+def test_a_run_is_not_written_into_a_domain(data, place):
+    before = sorted(path for path in data.rglob("*"))
+    with pytest.raises(InputError, match="lies in"):
+        train_dual(request(data, output=data / place), SilentProgress())
+    assert sorted(path for path in data.rglob("*")) == before
+
+
 def test_what_changed_meanwhile_is_not_gone_on_with(data):
     asked = request(data)
     with pytest.raises(Interrupted):

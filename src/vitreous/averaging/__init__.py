@@ -4,7 +4,7 @@ from vitreous.averaging.alignment import Alignment, align, scores_at
 from vitreous.averaging.average import WedgeAverage
 from vitreous.averaging.config import SearchConfig
 from vitreous.averaging.halves import close_pairs, groups_of, halves_of_groups, starting_halves
-from vitreous.averaging.references import finest_passed, low_passed
+from vitreous.averaging.references import finest_passed, finest_shared, low_passed
 from vitreous.averaging.refinement import (
     AverageConfig,
     BoxedParticles,
@@ -27,6 +27,7 @@ __all__ = [
     "angles_between",
     "close_pairs",
     "finest_passed",
+    "finest_shared",
     "groups_of",
     "halves_of_groups",
     "low_passed",

@@ -11,7 +11,15 @@ from torch import Tensor
 from vitreous.averaging.band import make_band, soft_sphere
 from vitreous.averaging.comparison import EDGE, Comparison
 from vitreous.averaging.config import SearchConfig
-from vitreous.averaging.search import Candidates, Limits, Sphere, refined, search_around, search_everywhere
+from vitreous.averaging.search import (
+    Candidates,
+    Cone,
+    Limits,
+    Sphere,
+    refined,
+    search_around,
+    search_everywhere,
+)
 from vitreous.core import Progress, SilentProgress
 from vitreous.fourier.turning import TurnedSpectrum
 
@@ -53,6 +61,7 @@ def align(
     *,
     start: Alignment | None = None,
     within: Sphere | None = None,
+    turned_within: Cone | None = None,
     progress: Progress | None = None,
 ) -> Alignment:
     """Find rotation and shift of many particles by correlation with a template within the missing wedge.
@@ -79,6 +88,8 @@ def align(
     within
         Spheres that shifts must not leave either, such as those around picks from which earlier searches
         came to `start`.
+    turned_within
+        Likewise cones that orientations must not leave, in a search around orientations.
     progress
         Receives progress, and may stop.
 
@@ -108,7 +119,8 @@ def align(
     else:
         assert start is not None
         turns = start.rotations.double()
-        limits = Limits(spheres, turns, search.reach_deg)
+        cones = [(turns, search.reach_deg), *([] if turned_within is None else [turned_within])]
+        limits = Limits(spheres, cones)
         begun = Candidates(turns[:, None], centres[:, None], start.scores[:, None])
         found = search_around(fine, search, begun, limits, progress)
     best = refined(fine, found, search, limits, progress)

@@ -13,6 +13,7 @@ from vitreous.metrics.fsc import Curve
 
 GOLD_STANDARD = 0.143
 EDGE_SHARE = 0.15  # of a low-pass frequency: width of its cosine edge
+SMEARED = 2.0  # Fourier voxels of a box: so far a mask carries what particles were aligned by
 
 
 def next_references(halves: Tensor, average: Tensor, curve: Curve, shared_up_to: float) -> Tensor:
@@ -68,6 +69,27 @@ def finest_passed(low_pass_angstrom: float) -> float:
     52.2
     """
     return low_pass_angstrom / (1 + EDGE_SHARE)
+
+
+def finest_shared(finest_aligned_angstrom: float, side: int, voxel_spacing_angstrom: float) -> float:
+    """The finest detail in Å in which two halves may agree because they were aligned to one reference.
+
+    A mask carries what was aligned by about two Fourier voxels of the box further: half maps of nothing but
+    noise, aligned up to 52 Å in boxes of 260 Å, agreed to 47 Å after one round.
+
+    Parameters
+    ----------
+    finest_aligned_angstrom
+        Up to which the reference was shared.
+    side, voxel_spacing_angstrom
+        Of the boxes.
+
+    Examples
+    --------
+    >>> round(finest_shared(52.2, 26, 10.0), 1)
+    37.2
+    """
+    return 1 / (1 / finest_aligned_angstrom + SMEARED / (side * voxel_spacing_angstrom))
 
 
 def cosine_pass(radius: Tensor, frequency: float) -> Tensor:

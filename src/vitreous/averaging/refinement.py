@@ -16,7 +16,13 @@ from vitreous.averaging.alignment import Alignment, align
 from vitreous.averaging.average import WedgeAverage
 from vitreous.averaging.band import soft_sphere
 from vitreous.averaging.config import SearchConfig
-from vitreous.averaging.references import GOLD_STANDARD, low_passed, next_references
+from vitreous.averaging.references import (
+    GOLD_STANDARD,
+    finest_passed,
+    finest_shared,
+    low_passed,
+    next_references,
+)
 from vitreous.core import Progress, SilentProgress
 from vitreous.metrics import MaskedFsc, fsc_resolution, masked_fsc
 
@@ -38,7 +44,7 @@ class AverageConfig(BaseModel):
     angular_step_deg
         Of the first search, see `rotation_grid`.
     reach_deg
-        Search only so far around the orientations given; all orientations if None.
+        How far from the orientation given a particle may be turned, in all rounds together; None: any way.
     shift_angstrom
         How far from its pick a particle may be, in all rounds together.
     symmetry
@@ -160,7 +166,7 @@ def refine_halves(
     for number in range(1 if done is None else done.number + 1, config.rounds + 1):
         resolution = config.low_pass_angstrom
         if done is not None:
-            resolution = min(done.resolution_angstrom, config.low_pass_angstrom)
+            resolution = own_detail(done.resolution_angstrom, particles, config)
             references = next_references(
                 done.halves,
                 done.average,
@@ -199,7 +205,7 @@ def one_round(
     """
     (picked, before), (search, config, number) = known, how
     begun = picked if search.reach_deg is None else before
-    farthest = config.shift_angstrom / particles.voxel_spacing_angstrom
+    farthest, reach = config.shift_angstrom / particles.voxel_spacing_angstrom, config.reach_deg
     poses = Alignment(before.rotations.clone(), before.shifts_voxel.clone(), before.scores.clone())
     sums = [WedgeAverage(particles.side, config.symmetry) for _ in range(2)]
     progress.start(f"round {number} of {config.rounds}", len(particles))
@@ -216,6 +222,7 @@ def one_round(
                     search,
                     start=begun.select(block),
                     within=(picked.shifts_voxel[block], farthest),
+                    turned_within=None if reach is None else (picked.rotations[block].double(), reach),
                     progress=Quiet(progress),
                 )
                 sums[which].add(boxes, found, wedge)
@@ -223,6 +230,14 @@ def one_round(
                 poses.scores[block] = found.scores
                 progress.advance(len(block), score=float(found.scores.mean()))
     return poses, sums
+
+
+def own_detail(resolution_angstrom: float, particles: ParticleSet, config: AverageConfig) -> float:
+    """The finest detail that each half has by itself, in Å; the low-pass if that may be shared."""
+    shared = finest_shared(
+        finest_passed(config.low_pass_angstrom), particles.side, particles.voxel_spacing_angstrom
+    )
+    return resolution_angstrom if resolution_angstrom < shared else config.low_pass_angstrom
 
 
 def search_of_round(

@@ -22,6 +22,9 @@ PASSES = 2  # with each step
 SAMPLES = 2  # shifts in a wavelength of the highest frequency, at first
 
 Sphere = tuple[Tensor, float]  # (n, 3) centres, one for each particle, and their radius, in voxels
+Cone = tuple[
+    Tensor, float
+]  # (n, 3, 3) rotations, one for each particle, and the largest angle from them, in degrees
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,15 +54,12 @@ class Limits:
     ----------
     spheres
         Shifts must lie in all of them.
-    rotations
-        (n, 3, 3); None where all orientations are searched.
-    reach_deg
-        The largest angle from those.
+    cones
+        Rotations must lie in all of them; none where all orientations are searched.
     """
 
     spheres: Sequence[Sphere]
-    rotations: Tensor | None = None
-    reach_deg: float = 180.0
+    cones: Sequence[Cone] = ()
 
     def away(self, block: slice, shifts: Tensor) -> Tensor:
         """Which of (n, m, s, 3) shifts go too far: (n, m, s)."""
@@ -70,12 +70,12 @@ class Limits:
 
     def crossed(self, block: slice, rotations: Tensor, shifts: Tensor) -> Tensor:
         """Which of (n, m, r, 3, 3) rotations with (n, m, s, 3) shifts go too far: (n, m, r, s)."""
-        away = self.away(block, shifts)
-        if self.rotations is None:
-            return away[:, :, None]
-        traces = torch.einsum("nmrij,nij->nmr", rotations, self.rotations[block])
-        turned = traces < 1 + 2 * math.cos(math.radians(min(self.reach_deg, 180.0))) - 1e-6
-        return torch.logical_or(away[:, :, None], turned[..., None])
+        crossed = self.away(block, shifts)[:, :, None]
+        for middles, reach_deg in self.cones:
+            traces = torch.einsum("nmrij,nij->nmr", rotations, middles[block])
+            turned = traces < 1 + 2 * math.cos(math.radians(min(reach_deg, 180.0))) - 1e-6
+            crossed = torch.logical_or(crossed, turned[..., None])
+        return crossed
 
 
 def search_everywhere(

@@ -84,6 +84,17 @@ def adaptation_kind(table: AdaptationTable) -> TableKind:
     return TableKind(table.description, rows, table.summarize)
 
 
+def undivided(rows: Callable[[Options], Iterator[Row]]) -> Callable[[Options], Iterator[Row]]:
+    """The rows of a table that is measured as a whole."""
+
+    def checked(options: Options) -> Iterator[Row]:
+        if options.only:
+            raise InputError("this table is measured as a whole", remedy="leave out --row")
+        return rows(options)
+
+    return checked
+
+
 TABLES = {
     "denoise-quick": TableKind(
         "denoising methods on white, wedge-shaped and reconstructed noise",
@@ -91,14 +102,18 @@ TABLES = {
         quick.summarize,
     ),
     "blindspot-speed": TableKind(
-        "training throughput of the blind-spot networks", lambda o: speed.speed_rows(), speed.summarize
+        "training throughput of the blind-spot networks",
+        undivided(lambda o: speed.speed_rows()),
+        speed.summarize,
     ),
     "filter-speed": TableKind(
         "classical filters against scikit-image's and SimpleITK's",
-        lambda o: filter_speed.filter_speed_rows(),
+        undivided(lambda o: filter_speed.filter_speed_rows()),
         filter_speed.summarize,
     ),
-    "memory": TableKind("peak memory on a large volume", lambda o: memory.memory_rows(), memory.summarize),
+    "memory": TableKind(
+        "peak memory on a large volume", undivided(lambda o: memory.memory_rows()), memory.summarize
+    ),
     "simulate": TableKind(
         "what the simulator must reach: time, memory, physics, labels and poses (shrec21 with --row)",
         lambda o: simulate.simulate_rows(o.only, o.progress),
@@ -116,7 +131,7 @@ TABLES = {
     ),
     "microtubule": TableKind(
         "a real tomogram crop with known tubulin positions (needs --data)",
-        lambda o: microtubule.microtubule_rows(o.data, o.seeds, o.progress),
+        undivided(lambda o: microtubule.microtubule_rows(o.data, o.seeds, o.progress)),
         microtubule.summarize,
     ),
     **{name: comparison_kind(comparison) for name, comparison in DENOISER_TABLES.items()},
@@ -149,6 +164,8 @@ def run_table(
     if name not in TABLES:
         raise InputError(f"there is no table {name}", remedy=f"use one of {', '.join(TABLES)}, or list")
     kind = TABLES[name]
+    if folder.exists() and not folder.is_dir():
+        raise InputError("is no folder", path=folder, remedy="name a folder with -o")
     checkpoints = folder / f"{name}.checkpoints"
     options = Options(tuple(seeds), only, data, scale, progress, checkpoints)
     compute = choose_device().description

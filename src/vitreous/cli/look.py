@@ -10,6 +10,7 @@ import typer
 
 from vitreous.cli.console import ConsoleProgress, print_result
 from vitreous.cli.options import Json, Quiet, VoxelSize
+from vitreous.core import InputError
 
 
 class Scale(StrEnum):
@@ -53,6 +54,10 @@ def inspect_command(
     lines = [f"{key}: {value}" for facts in found for key, value in facts.items()]
     lines += [] if output is None else [f"report: {output / 'report.html'}"]
     print_result(found[0] if len(found) == 1 else {"files": found}, lines, as_json=json)
+    unread = [facts for facts in found if "size_zyx" not in facts]
+    if unread:
+        text = f"{len(unread)} of {len(found)} files could not be read: {unread[0]['doubts'][0]}"
+        raise InputError(text)
 
 
 @evaluate.command("denoise")

@@ -13,7 +13,7 @@ from vitreous.core.errors import InputError
 from vitreous.core.poses import Poses
 from vitreous.io.copick import read_copick_picks, write_copick_picks
 from vitreous.io.dynamo import read_dynamo_table, write_dynamo_table
-from vitreous.io.pose_table import read_pose_table, write_pose_table
+from vitreous.io.pose_table import read_pose_scores, read_pose_table, write_pose_table
 from vitreous.io.relion import Size, read_relion_particles
 from vitreous.io.relion_writer import write_relion4_particles, write_relion5_particles
 
@@ -101,7 +101,7 @@ def write_particles(
     tilt_series_pixel_angstrom
         Of the unbinned tilt series, in Å, for RELION; None if the tomogram's voxels are as large.
     scores
-        (n,), of picks; a table of poses has no column for them.
+        (n,), of picks.
     kind
         A name of SUFFIXES.
     overwrite
@@ -133,7 +133,7 @@ def write_particles(
             overwrite=overwrite,
         )
     if chosen == "poses":
-        return write_pose_table(path, poses, overwrite=overwrite)
+        return write_pose_table(path, poses, scores=scores, overwrite=overwrite)
     write = write_relion4_particles if chosen == "relion4" else write_relion5_particles
     return write(
         path,
@@ -174,7 +174,8 @@ def read_particles(
     """
     chosen = particle_format(path)
     if chosen == "poses":
-        return Particles({"": read_pose_table(path)})
+        poses, scores = read_pose_table(path), read_pose_scores(path)
+        return Particles({"": poses}, {} if scores is None else {"": scores})
     if chosen == "copick":
         picks = read_copick_picks(path)
         notes = () if picks.oriented else ("the file says that its orientations are not to be trusted",)

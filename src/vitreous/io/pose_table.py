@@ -7,6 +7,7 @@ import io
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from vitreous.core.errors import InputError
 from vitreous.core.poses import Poses
@@ -16,11 +17,14 @@ from vitreous.io.mrc import unreadable
 _POSITION = ("z_angstrom", "y_angstrom", "x_angstrom")
 _ROTATION = tuple(f"r_{row}{column}" for row in "zyx" for column in "zyx")
 POSE_COLUMNS = ("name", "instance", *_POSITION, *_ROTATION)
+SCORE = "score"
 _UNNAMED = "particle"
 _UNTURNED = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0)
 
 
-def write_pose_table(path: str | Path, poses: Poses, *, overwrite: bool = False) -> Path:
+def write_pose_table(
+    path: str | Path, poses: Poses, *, scores: NDArray[np.float64] | None = None, overwrite: bool = False
+) -> Path:
     """Write poses as a table that `read_pose_table` gives back bit by bit.
 
     Columns are `POSE_COLUMNS`: structure name, label in the instance mask, position in Å from the
@@ -33,6 +37,8 @@ def write_pose_table(path: str | Path, poses: Poses, *, overwrite: bool = False)
         The output; separated by commas, or by tabs when it ends in `.tsv`.
     poses
         What to write.
+    scores
+        (n,), of picks: one more column, `SCORE`.
     overwrite
         Replace an existing file.
 
@@ -43,13 +49,28 @@ def write_pose_table(path: str | Path, poses: Poses, *, overwrite: bool = False)
     """
     text = io.StringIO()
     writer = csv.writer(text, delimiter=_delimiter(path), lineterminator="\n")
-    writer.writerow(POSE_COLUMNS)
-    for name, instance, position, rotation in zip(
-        poses.names, poses.instances, poses.positions_angstrom, poses.rotations, strict=True
+    writer.writerow(POSE_COLUMNS if scores is None else (*POSE_COLUMNS, SCORE))
+    further = [()] * len(poses) if scores is None else scores[:, None].tolist()
+    for name, instance, position, rotation, rest in zip(
+        poses.names, poses.instances, poses.positions_angstrom, poses.rotations, further, strict=True
     ):
-        numbers = (repr(float(value)) for value in (*position, *rotation.ravel()))
+        numbers = (repr(float(value)) for value in (*position, *rotation.ravel(), *rest))
         writer.writerow((name, int(instance), *numbers))
     return write_text_atomic(path, text.getvalue(), overwrite=overwrite)
+
+
+def read_pose_scores(path: str | Path) -> NDArray[np.float64] | None:
+    """The scores (n,) of a table like those of `write_pose_table`; None if it has not."""
+    rows = csv.DictReader(
+        io.StringIO(Path(path).read_bytes().decode("utf-8-sig")), delimiter=_delimiter(path)
+    )
+    if SCORE not in (rows.fieldnames or ()):
+        return None
+    try:
+        found = np.array([float(row[SCORE]) for row in rows])
+    except (TypeError, ValueError):
+        return None
+    return found if np.isfinite(found).all() else None
 
 
 def read_pose_table(path: str | Path) -> Poses:

@@ -28,6 +28,7 @@ SIDES = tuple(f"rlnTomoSize{axis}" for axis in "ZYX")
 IMAGE_PIXEL, GROUP = "rlnImagePixelSize", "rlnOpticsGroup"
 # So many particles do not all lie in one corner, within this share of each side, by chance, if with the other
 # pixel they span this share of two sides.
+_GIVE_PIXEL = "give their pixel in Å (average --coordinate-pixel, evaluate pick --voxel-size)"
 _FEWEST, _CORNER, _FILLED = 5, 0.25, 0.5
 
 
@@ -206,7 +207,7 @@ def _from_centre(
             raise InputError(
                 f"coordinates count from the centre of {name}, whose size is not known",
                 path=file,
-                remedy="give the tomogram or a tomograms.star that holds it",
+                remedy="give a tomograms.star that holds it (--tomograms) or, to average, the tomogram",
             )
         positions[index] += np.asarray(sizes[name]) / 2
     return positions
@@ -223,7 +224,7 @@ def _coordinate_pixels(
     stated = [_pixels_of(tables, table, column) for column in (PIXEL, IMAGE_PIXEL)]
     found = [pixels for pixels in stated if pixels is not None]
     if not found:
-        remedy = f"give average --coordinate-pixel in Å, or write {PIXEL} into its optics"
+        remedy = f"{_GIVE_PIXEL}, or write {PIXEL} into its optics"
         raise InputError("does not say in which pixels the coordinates are", path=file, remedy=remedy)
     series, images = found[0], found[-1]
     if np.allclose(series, images, rtol=1e-4):
@@ -241,7 +242,7 @@ def _coordinate_pixels(
     text = f"coordinates could be in pixels of {listed} Å"
     if not fitting:
         text = f"with pixels of {listed} Å particles lie outside their tomograms"
-    remedy = f"give average --coordinate-pixel in Å, or take the wrong one of {PIXEL} and {IMAGE_PIXEL} out"
+    remedy = f"{_GIVE_PIXEL}, or take the wrong one of {PIXEL} and {IMAGE_PIXEL} out"
     raise InputError(text, path=file, remedy=remedy)
 
 

@@ -119,6 +119,21 @@ def open_subtomogram_zarr(path: str | Path) -> tuple[dict[str, Any], float | Non
     return named, spacing
 
 
+def read_subtomogram(array: Any, number: int, path: Path) -> NDArray[Any]:
+    """One of the arrays of a store, (z, y, x).
+
+    Raises
+    ------
+    InputError
+        If its chunk is damaged.
+    """
+    try:
+        return np.asarray(array[number])
+    except (OSError, RuntimeError, ValueError) as fault:
+        text = f"subtomogram {number + 1} is damaged ({fault})"
+        raise InputError(text, path=path, remedy="copy the store again") from fault
+
+
 def _spacing_of(attributes: dict[str, Any]) -> float | None:
     """The edge of a voxel in Å, if the axes are in Å and equal."""
     try:

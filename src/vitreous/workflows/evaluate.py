@@ -12,10 +12,16 @@ from vitreous.core import InputError, Volume
 from vitreous.io import open_volume
 from vitreous.metrics import correlation, fourier_shell_correlation, fsc_resolution, psnr, ssim
 
+SAME_SPACING = 0.01  # relative
+SSIM_SIDE = 7  # voxels of its window
+
 
 def evaluate_denoised(volume: Path, reference: Path, noisy: Path | None = None) -> dict[str, float]:
     """Scores of a denoised volume against the truth; with the noisy one also the gain over it."""
     first, truth = open_pair(volume, reference)
+    if min(truth.shape) < SSIM_SIDE:
+        text = f"is too small: {' × '.join(map(str, truth.shape))} voxels"
+        raise InputError(text, path=reference, remedy=f"every side needs {SSIM_SIDE} at least")
     facts = scores_against(first.data, truth.data)
     spacing = truth.mean_spacing_angstrom
     if spacing is not None:
@@ -30,6 +36,8 @@ def evaluate_denoised(volume: Path, reference: Path, noisy: Path | None = None) 
 
 def evaluate_shells(first: Path, second: Path, threshold: float, voxel_size: float | None) -> dict[str, Any]:
     """FSC curve of two volumes and the resolution at a threshold."""
+    if not 0 < threshold < 1:
+        raise InputError(f"--threshold {threshold:g} is none", remedy="give a number between 0 and 1")
     a, b = open_pair(first, second, voxel_size)
     spacing = a.mean_spacing_angstrom
     if spacing is None:
@@ -45,11 +53,15 @@ def evaluate_shells(first: Path, second: Path, threshold: float, voxel_size: flo
 
 
 def open_pair(first: Path, second: Path, voxel_size: float | None = None) -> tuple[Volume, Volume]:
-    """Two volumes of one shape, finite and not constant."""
+    """Two volumes of one shape and, where both are known, one voxel spacing; finite and not constant."""
     volumes = [open_volume(p, voxel_spacing_angstrom=voxel_size, allow_damaged=True) for p in (first, second)]
     if volumes[0].shape != volumes[1].shape:
         text = f"its size {volumes[1].shape} (z, y, x) differs from {volumes[0].shape} of {first}"
         raise InputError(text, path=second, remedy="compare volumes of one size")
+    mine, other = (volume.mean_spacing_angstrom for volume in volumes)
+    if mine is not None and other is not None and abs(mine / other - 1) > SAME_SPACING:
+        text = f"has voxels of {other:.4g} Å, and {first} of {mine:.4g} Å"
+        raise InputError(text, path=second, remedy="resample one of them, or correct its header")
     for volume in volumes:
         check_comparable(volume)
     return volumes[0], volumes[1]

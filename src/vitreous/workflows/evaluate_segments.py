@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from vitreous.core import InputError, Volume
 from vitreous.io import open_volume
-from vitreous.io.subtomograms import open_subtomogram_zarr
+from vitreous.io.subtomograms import open_subtomogram_zarr, read_subtomogram
 from vitreous.io.volumes import MRC_SUFFIXES
 from vitreous.metrics import class_overlaps, dice, intersection_over_union, means_of
 from vitreous.metrics.overlap import ALL
@@ -122,7 +122,7 @@ def store_set(path: Path) -> LabelSet:
         raise InputError("holds neither labels nor masks", path=path, remedy=REMEDY)
 
     def read(number: int) -> NDArray[Any]:
-        return np.asarray(arrays[name][number])
+        return read_subtomogram(arrays[name], number, path)
 
     count = arrays[name].shape[0]
     return LabelSet(path, [partial(read, n) for n in range(count)], kinds_beside(path.parent, count))

@@ -105,15 +105,17 @@ def wedge_of(
 ) -> MissingWedge:
     """The missing wedge of a tomogram (z, y, x): as given, or as `inspect` reads it off the spectrum.
 
+    The tilt axis is the one that the noise shows; y where a range is given and the noise shows none.
+
     Raises
     ------
     InputError
         If the range given makes no sense, or none is given and none can be told.
     """
+    spectrum = estimate_noise_spectrum(data, normalization)
     if given is not None:
         check_tilt_range(given)
-        return MissingWedge(given)
-    spectrum = estimate_noise_spectrum(data, normalization)
+        return MissingWedge(given, spectrum.tilt_axis if spectrum.tilt_axis_seen else 1)
     found = measured_tilt_range(data, normalization, spectrum)
     if found is None:
         text = "its spectrum shows no missing wedge, so the tilt range cannot be told"

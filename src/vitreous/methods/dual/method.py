@@ -227,5 +227,5 @@ def standardized_density(
     try:
         normalization = measure_voxels(data).normalization
     except ValueError as error:
-        raise InputError(str(error), path=name, remedy="leave it out of the clean domain") from error
+        raise InputError(str(error), path=name, remedy="leave it out") from error
     return TrainingVolume(data, normalization, name=name, voxel_spacing_angstrom=voxel_spacing_angstrom)

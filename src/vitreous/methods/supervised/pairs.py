@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -24,6 +24,8 @@ FIRST_SEED = 900_001  # far from those of the specimens that benchmarks score an
 OCCUPANCIES = (0.1, 0.2, 0.35)  # of successive boxes: solvent, cytoplasm, crowd
 LARGEST_SHARE = 0.5  # of a box's side: larger structures would not find room
 FINEST_ANGSTROM, COARSEST_ANGSTROM = 2.0, 30.0  # below no structure fits; above most are a voxel or two
+Kind = TypeVar("Kind", bound=np.generic)
+
 BLOCK = 4  # voxels: the mean of such a block is more specimen than noise
 CLEAR_SKEWNESS = 0.1  # 0.27 at least in the simulated cases, crowded or with noise twelve times the signal
 MOST_NOISE = 0.995  # share of the variance; with less signal the estimate of its strength is chance
@@ -119,12 +121,24 @@ def clean_boxes(style: Style, count: int, side: int) -> tuple[Array, ...]:
         box = specimen(style.simulated_spacing_angstrom, side, index)
         if style.tilt_range_deg is not None:
             box = wedge_filtered(box, style.tilt_range_deg)
-        if style.tilt_axis == 2:
-            box = np.ascontiguousarray(box.transpose(0, 2, 1))
+        box = about_axis(box, style.tilt_axis)
         boxes.append(box - box.mean())
     power = np.mean([float(patch_spectra(map(torch.from_numpy, _patches(box))).mean()) for box in boxes])
     scale = np.float32(style.signal_deviation / np.sqrt(power))
     return tuple(box * scale for box in boxes)
+
+
+def about_axis(volume: NDArray[Kind], tilt_axis: int) -> NDArray[Kind]:
+    """A volume (z, y, x) with a wedge about y, turned so that it lies about an axis, 1 for y or 2 for x.
+
+    A turn, no reflection: structures keep their hand.
+
+    Examples
+    --------
+    >>> about_axis(np.arange(4).reshape(1, 2, 2), 2).tolist()
+    [[[2, 0], [3, 1]]]
+    """
+    return volume if tilt_axis == 1 else np.ascontiguousarray(volume.transpose(0, 2, 1)[:, :, ::-1])
 
 
 @lru_cache(maxsize=16)

@@ -225,7 +225,13 @@ def scored(
         return against_chance(here, chance), against_chance(chance, chance)
 
     right, by_chance = beyond(template.density)
-    decoys = {other: beyond(density)[0] for other, density in decoys_of(work, name, rng).items()}
+    decoys = {other: beyond(density) for other, density in decoys_of(work, name, rng).items()}
     hand, _ = beyond(mirror_image(template.density))
     better = float((right > hand).mean()) if len(right) else 0.0
-    return PickScores(right, decoys, by_chance), {"share better than its mirror image": better}
+    scores = PickScores(
+        right,
+        {other: here for other, (here, _) in decoys.items()},
+        by_chance,
+        {other: chance for other, (_, chance) in decoys.items()},
+    )
+    return scores, {"share better than its mirror image": better}

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from vitreous.averaging import WedgeAverage
+from vitreous.averaging import WedgeAverage, finest_shared
 from vitreous.averaging.band import soft_sphere
 from vitreous.core import Volume, as_spacing
 from vitreous.evidence import DetailEvidence, detail_beyond, judge_class
@@ -24,7 +24,6 @@ from vitreous.workflows.run_directory import plain
 
 FINEST_ANGSTROM = 30.0  # the CTF changes its sign beyond it
 MASK_EDGE_ANGSTROM = 40.0
-SMEARED = 2.0  # frequencies of a box: so far a mask carries what particles were aligned by
 FEWEST_FOR_HALVES = 4
 JUDGE_SEED = 5
 
@@ -71,7 +70,7 @@ def halves_of(work: Work, name: str, searched: Array, copies: tuple[Array, Array
         path = work.place("averages", f"{file_name(name)}_half{number}.mrc")
         write_volume(path, Volume(volume, spacing), overwrite=True, label="vitreous annotate: half map")
     curve = masked_fsc(volumes[0], volumes[1], mask, seed=seed).curve
-    evidence_beyond = 1 / (1 / SEARCHED_ANGSTROM + SMEARED / (boxes.side * boxes.spacing_angstrom))
+    evidence_beyond = finest_shared(SEARCHED_ANGSTROM, boxes.side, boxes.spacing_angstrom)
     detail = detail_beyond(
         unseen.volume().numpy(),
         boxes.fitted(template.density).numpy(),

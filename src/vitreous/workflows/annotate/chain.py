@@ -145,11 +145,12 @@ def annotate_file(request: AnnotateRequest, progress: Progress) -> dict[str, Any
         if resuming:
             work.facts = dict(run.read().get("stages", {}))
         else:
-            forget(run)
             progress.note(f"{len(STAGES)} stages, about {minutes_needed(work):.0f} min in all; {memory}")
         facts = run.begin(
             KIND, request.to_json(), inputs_sha256=inputs, command=request.command(), stages=work.facts
         )
+        if not work.facts:
+            forget(run)  # now that the record says of no stage that it is done, whenever a kill may come
         for number, stage in enumerate(STAGES, 1):
             if stage.name not in work.facts:
                 progress.note(f"stage {number} of {len(STAGES)}: {stage.does}")

@@ -13,7 +13,7 @@ from vitreous.core import Progress, SilentProgress, Template
 from vitreous.fourier import patch_spectra
 from vitreous.fourier.resample import cosine_edge
 from vitreous.inference.binning import ROLLOFF
-from vitreous.methods.supervised.pairs import FIRST_SEED, Style
+from vitreous.methods.supervised.pairs import FIRST_SEED, Style, about_axis
 from vitreous.segmentation.tomogram_samples import LabelledBox
 from vitreous.simulate import GrandModel
 from vitreous.workflows.simulate import SimulationSpec, simulate_tomogram
@@ -96,8 +96,7 @@ def specimens(
         values = -np.asarray(tomogram.noise_free.data, np.float32)
         if binned:
             values = rolled_off(values)
-        if style.tilt_axis == 2:
-            values, labels = values.transpose(0, 2, 1), labels.transpose(0, 2, 1)
+        values, labels = about_axis(values, style.tilt_axis), about_axis(labels, style.tilt_axis)
         made.append((values - values.mean(), labels))
         progress.advance()
     gold = class_names(particles).index("gold") + 1

@@ -161,7 +161,10 @@ def open_particles(request: AverageRequest) -> Opened:
             )
         if not inside.all():
             warnings.append(f"{(~inside).sum()} picks lie outside {name} and were left out.")
-        normalization = measure_voxels(volume.data).normalization
+        try:
+            normalization = measure_voxels(volume.data).normalization
+        except ValueError as error:
+            raise InputError(str(error), path=volume.path, remedy="check the file") from error
         wedge = wedge_of(volume.data, normalization, volume.path, request.settings.tilt_range_deg)
         warnings += [f"{name}: {text}" for text in volume_warnings(volume)]
         opened.append(

@@ -35,6 +35,14 @@ def box_side(request: AverageRequest, opened: Opened, template: SearchTemplate |
                 path=one.volume.path,
                 remedy="give a smaller --box",
             )
+    edge = side * opened.spacing_angstrom
+    for option, length in (
+        ("--low-pass", request.settings.low_pass_angstrom),
+        ("--shift", request.settings.shift_angstrom),
+    ):
+        if length > edge:
+            text = f"{option} {length:g} is more than the box of {edge:.0f} Å holds"
+            raise InputError(text, path=request.picks, remedy=f"give a smaller {option}, or a larger --box")
     if template is not None:
         template.box(side)
     if opened.count < LEAST_PARTICLES:

@@ -73,8 +73,9 @@ def believed(facts: Mapping[str, Any]) -> str:
     settings, limit = facts["settings"], facts["evidence_beyond_angstrom"]
     text = (
         "The halves were aligned apart from each other. Detail coarser than "
-        f"{settings['low_pass_angstrom']:g} Å (with a soft edge down to {limit:.0f} Å) was shared by both "
-        "halves, so that agreement there shows nothing; finer detail came from each half alone."
+        f"{settings['low_pass_angstrom']:g} Å was shared by both halves, and its soft edge and the mask "
+        f"carry some of it down to {limit:.0f} Å: agreement up to there shows nothing. Finer detail came "
+        "from each half alone."
     )
     # Older runs do not say where their halves are from: none took those of the file.
     if settings["reach_deg"] is not None and not facts.get("halves_from_file"):

@@ -80,6 +80,8 @@ class AverageSettings:
                 raise InputError(f"{option} must be a positive number")
         if self.angular_step_deg > 90:
             raise InputError("--angular-step must not be above 90 degrees")
+        if self.reach_deg is not None and self.reach_deg > 180:
+            raise InputError("--reach must not be above 180 degrees")
         if not 0 <= self.shift_angstrom < math.inf:
             raise InputError("--shift must not be negative")
         if self.box_voxels is not None and (self.box_voxels % 2 or self.box_voxels < 16):

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from vitreous.averaging import Round, finest_passed, low_passed, particle_mask
+from vitreous.averaging import Round, finest_passed, finest_shared, low_passed, particle_mask
 from vitreous.core import Poses, Volume
 from vitreous.core.volume import as_spacing
 from vitreous.io import ALIGNMENT_SCORE, SUBSET, write_aligned_particles, write_text_atomic, write_volume
@@ -47,7 +47,7 @@ def finished(
         "halves_from_file": halves.from_file,
         "resolution_angstrom": plain(done.resolution_angstrom),
         "finest_used_angstrom": done.finest_used_angstrom,
-        "evidence_beyond_angstrom": finest_passed(request.settings.low_pass_angstrom),
+        "evidence_beyond_angstrom": evidence_beyond(request, particles),
         "template_fsc": curve,
         "template_resolution_angstrom": plain(resolution),
         "mean_score": float(done.poses.scores.mean()),
@@ -56,15 +56,20 @@ def finished(
         "warnings": [
             *opened.warnings,
             *halves.notes,
-            *doubts(request, done, spacing),
+            *doubts(request, done, spacing, evidence_beyond(request, particles)),
             *shared_doubts(halves, particles, done.poses),
         ],
     }
 
 
-def doubts(request: AverageRequest, done: Round, spacing: float) -> list[str]:
-    """What may be wrong with a result, as sentences."""
-    limit = finest_passed(request.settings.low_pass_angstrom)
+def evidence_beyond(request: AverageRequest, particles: TomogramParticles) -> float:
+    """Å beyond which halves that agree had nothing in common."""
+    aligned = finest_passed(request.settings.low_pass_angstrom)
+    return finest_shared(aligned, particles.side, particles.voxel_spacing_angstrom)
+
+
+def doubts(request: AverageRequest, done: Round, spacing: float, limit: float) -> list[str]:
+    """What may be wrong with a result, as sentences; `limit` is that of `evidence_beyond`."""
     texts = []
     if not done.resolution_angstrom < limit:
         texts.append(

@@ -126,6 +126,9 @@ def input_digests(request: DualTrainRequest) -> dict[str, str]:
 def claim(request: DualTrainRequest, run: RunDirectory, digests: dict[str, str]) -> None:
     """Make sure that the folder is free for this request, before any work is done."""
     remedy = "add --overwrite or choose another -o"
+    for domain in (*request.noisy, *(Path(name) for name in request.clean if not name.startswith(PRESET))):
+        if domain.resolve() in (run.path.resolve(), *run.path.resolve().parents):
+            raise InputError(f"lies in {domain}", path=run.path, remedy="choose another -o")
     run.refuse_other_kind(KIND)
     if run.exists() and not request.overwrite:
         facts = run.read()

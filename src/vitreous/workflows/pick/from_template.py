@@ -17,6 +17,7 @@ from vitreous.workflows.pick.source import PickSource
 from vitreous.workflows.search_template import SearchTemplate, open_template, wedge_of
 
 MARGIN = 6  # voxels around the template
+LEAST_ACROSS = 4  # of the finest detail that is compared, along the tomogram
 
 
 @dataclass(frozen=True)
@@ -69,6 +70,9 @@ class TemplatePicker:
     def prepared(self, source: PickSource, config: StructureSettings) -> Prepared:
         """Template, wedge and grey values, once it is clear that they suit each other."""
         data, spacing = source.volume.data, source.spacing_angstrom
+        finest, longest = config.matching.low_pass_angstrom, max(source.volume.shape) * spacing
+        if finest > longest / LEAST_ACROSS:
+            raise ValueError(f"--low-pass {finest:g} Å leaves nothing of a tomogram of {longest:.0f} Å")
         coarse = config.matching.binning(spacing) * spacing
         template = open_template(config.structure, coarse)
         side = box_of(template, coarse)

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from vitreous.core import InputError, Interrupted, Progress, SilentProgress
 from vitreous.inference import choose_device
 from vitreous.io import check_writable, file_sha256, open_volume, remove_stale, write_text_atomic
+from vitreous.io.volumes import MRC_SUFFIXES
 from vitreous.report import TableSection
 from vitreous.segmentation import SegmentationModel, labels_of, load_segmentation_model
 from vitreous.workflows.run_directory import (
@@ -84,6 +85,9 @@ def segmented_set(
     request: SegmentRequest, model: SegmentationModel, run: RunDirectory, progress: Progress
 ) -> dict[str, Any]:
     """Segment a set of subtomograms; it takes minutes and begins anew when resumed."""
+    output, remedy = request.output, "name a folder or a .zarr store with -o"
+    if output.is_file() or output.suffix.lower() in (*MRC_SUFFIXES, ".tif", ".tiff", ".star"):
+        raise InputError("is a file's name, and a set is written as a folder", path=output, remedy=remedy)
     source, grid = open_set(request, model)
     outputs = [request.output if request.output.suffix == ".zarr" else request.output / LABELS]
     digests = claim(request, run, outputs, 5 * len(source.boxes) * grid.side**3)

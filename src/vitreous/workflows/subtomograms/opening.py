@@ -16,7 +16,7 @@ from vitreous.core import InputError, Poses, Volume, read_block
 from vitreous.io import open_volume, read_pose_table, read_relion_particles, read_star
 from vitreous.io.names import files_called, own_name, tomogram_name
 from vitreous.io.relion import read_particle_tomograms
-from vitreous.io.subtomograms import open_subtomogram_zarr
+from vitreous.io.subtomograms import open_subtomogram_zarr, read_subtomogram
 from vitreous.io.volumes import MRC_SUFFIXES
 from vitreous.workflows.run_directory import RunDirectory
 from vitreous.workflows.subtomograms.files import STORE, TABLE
@@ -134,7 +134,7 @@ def boxes_of_store(path: Path, voxel_size: float | None) -> BoxSource:
     known = known_spacing(voxel_size or spacing, path)
 
     def read(array: Any, number: int) -> NDArray[Any]:
-        return np.asarray(array[number])
+        return read_subtomogram(array, number, path)
 
     def volume(number: int) -> Volume:
         return Volume(read(arrays[name], number), (known,) * 3)
@@ -178,7 +178,7 @@ def boxes_of_star(path: Path, voxel_size: float | None) -> BoxSource:
     tables = read_star(path)
     table = next((t for t in tables.values() if IMAGE in t), None)
     if table is None or not len(table):
-        remedy = "give a STAR file of extracted subtomograms, or --picks with the tomogram"
+        remedy = "give a STAR file of extracted subtomograms"
         raise InputError(f"names no subtomograms ({IMAGE})", path=path, remedy=remedy)
     names = table.text(IMAGE)
     flat = next((n for n in names if "@" in n or n.lower().endswith((".mrcs", ".st"))), None)
