@@ -19,5 +19,5 @@ def test_orientations_refined_elsewhere_may_know_of_both_halves():
 @pytest.mark.parametrize(("reach_deg", "halves_from_file"), [(None, False), (None, True), (10.0, True)])
 def test_each_half_has_its_detail_alone(reach_deg, halves_from_file):
     text = told(reach_deg, halves_from_file=halves_from_file)
-    assert "finer detail came from each half alone." in text
+    assert "Finer detail came from each half alone." in text
     assert "other halves" not in text

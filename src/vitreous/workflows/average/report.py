@@ -84,7 +84,7 @@ def believed(facts: Mapping[str, Any]) -> str:
             "refined with other halves, each half knows finer detail of the other."
         )
     if settings["template"] is not None:
-        text += f" The template was used up to {limit:.0f} Å: agreement with it counts beyond that alone."
+        text += " What the template gave reaches as far: agreement with it counts beyond that alone."
     return text
 
 
