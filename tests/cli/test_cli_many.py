@@ -53,6 +53,20 @@ def test_the_finished_are_not_redone_and_overwrite_redoes_them(run, three, tmp_p
 
 
 @pytest.mark.parametrize("shared", [[], ["--shared-model"]])
+def test_files_can_be_added_unless_a_model_is_shared(run, three, tmp_path, shared):
+    out = tmp_path / "out"
+    words = ["-o", out, "--method", "gaussian"] if not shared else ["-o", out, "--steps", "3", *shared]
+    assert run("denoise", *three[:2], *words)[0] == 0
+    before = stamps(out)
+    code, _, err = run("denoise", *three, *words)
+    assert code == (2 if shared else 0)
+    assert ("holds another run" in err) == bool(shared)
+    assert {name: stamp for name, stamp in stamps(out).items() if name in before} == before
+    assert (out / "c.mrc").exists() != bool(shared)
+    assert run("denoise", three[2], three[0], *words)[0] == code
+
+
+@pytest.mark.parametrize("shared", [[], ["--shared-model"]])
 def test_a_bad_file_does_not_stop_the_others(run, three, tmp_path, shared):
     three[1].write_bytes(b"")
     code, _out, err = run("denoise", *three, "-o", tmp_path / "out", "--steps", "3", *shared)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -86,7 +86,7 @@ def denoise_files(
     overwrite = any(r.overwrite for r in requests)
     whole.refuse_other_kind("denoise-many")
     before = whole.read() if whole.exists() else None
-    if before and before["request"] != request and not overwrite:
+    if before and not overwrite and not goes_with(request, before["request"]):
         raise InputError("holds another run", path=whole.path, remedy="add --overwrite or choose another -o")
     check_writable(whole.path / "run.json", 0, True)
     with whole.locked():
@@ -100,6 +100,17 @@ def denoise_files(
         except Interrupted:
             whole.write({**facts, "status": "interrupted"})
             raise Interrupted(whole.path) from None
+
+
+def goes_with(request: Mapping[str, Any], before: Mapping[str, Any]) -> bool:
+    """Whether a batch can be added to what an earlier one left: no file is asked for otherwise than it was.
+
+    A shared model was trained on certain files, and goes with these only.
+    """
+    if request["shared"] or before["shared"]:
+        return request == before
+    known = {one["output"]: one for one in before["files"]}
+    return all(known.get(one["output"], one) == one for one in request["files"])
 
 
 def run_batch(
