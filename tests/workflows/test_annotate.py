@@ -63,6 +63,7 @@ def test_a_request_survives_its_record(tmp_path):
         (("phantom:tric", "phantom:tric"), "given twice"),
         (("map.mrc",), "mass in kDa"),
         (("nothing",), "is no structure"),
+        (("map.mrc@0",), "map.mrc@0: its mass must be above 0 kDa"),
         (("phantom:tric", "elsewhere/TRiC.pdb"), "share the name tric"),
         (("a b.pdb", "a_b.pdb"), "share the name a_b"),
         (("beads/gold.mrc@900",), "share the name gold"),

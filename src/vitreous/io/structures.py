@@ -97,9 +97,11 @@ def read_density_map(path: str | Path, *, voxel_spacing_angstrom: float | None =
         If the map cannot be opened (`open_volume`), has no usable voxel spacing or one that differs
         between its axes by more than 0.1 %, or has values that are constant or not finite.
     """
-    volume = open_volume(path, voxel_spacing_angstrom=voxel_spacing_angstrom)
+    volume = open_volume(path, voxel_spacing_angstrom=voxel_spacing_angstrom, allow_damaged=True)
     spacing = volume.voxel_spacing_angstrom
-    assert spacing is not None
+    if spacing is None:  # an option of a command tells the spacing of tomograms, not of its maps
+        text = "the map's voxel spacing is unknown"
+        raise InputError(text, path=path, remedy="write it into the header of the map")
     if max(spacing) > (1 + _LARGEST_MISMATCH) * min(spacing):
         text = " × ".join(f"{side:.4g}" for side in spacing)
         raise InputError(

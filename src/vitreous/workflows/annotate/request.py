@@ -207,7 +207,9 @@ def particle_spec(text: str) -> ParticleSpec:
         if "mass_kda" in problem:
             remedy = f"write {text}@540 for 540 kDa"
             raise InputError("a density map needs its mass in kDa", path=text, remedy=remedy) from error
-        raise InputError(problem) from error
+        if "mass_kda" in error.errors()[0]["loc"]:
+            raise InputError("its mass must be above 0 kDa", path=text, remedy="correct it") from error
+        raise InputError(problem, path=text) from error
 
 
 def absolute_structure(text: str) -> str:

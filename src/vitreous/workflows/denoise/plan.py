@@ -100,7 +100,7 @@ def check_source(source: Source) -> None:
             raise InputError(text, path=path, remedy="give files of the same size")
     if source.mask is not None and not source.mask.any():
         raise InputError(
-            "the mask is empty", path=source.name, remedy="mark the specimen with values above 0.5"
+            "--mask is empty", path=source.name, remedy="mark the specimen with values above 0.5"
         )
     if source.reference is not None:
         check_comparable(source.reference)
