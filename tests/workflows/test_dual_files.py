@@ -178,7 +178,7 @@ BAD = {
     "no file": (lambda d: {"noisy": (d / "none.mrc",)}, r"none\.mrc"),
     "spacing": (lambda d: {"noisy": (d / "unknown.mrc",)}, "no usable voxel spacing.*--voxel-size"),
     "small": (lambda d: {"noisy": (d / "small.mrc",)}, "a training patch has 16 a side"),
-    "constant": (lambda d: {"clean": (str(d / "constant.mrc"),)}, "all its voxels are equal.*clean domain"),
+    "constant": (lambda d: {"clean": (str(d / "constant.mrc"),)}, "all its voxels are equal.*leave it out"),
     "constant tomogram": (lambda d: {"noisy": (d / "constant.mrc",)}, "all its voxels are equal"),
     "preset": (lambda d: {"clean": ("preset:nonsense",)}, "nonsense"),
     "protein": (lambda d: {"protein": "grey"}, "--protein grey is unknown"),
