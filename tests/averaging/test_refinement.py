@@ -9,8 +9,7 @@ from vitreous.averaging import (
     AverageConfig,
     BoxedParticles,
     angles_between,
-    finest_passed,
-    finest_shared,
+    evidence_beyond,
     refine_halves,
     starting_halves,
 )
@@ -59,7 +58,8 @@ def test_detail_that_noise_may_share_is_not_aligned_by():
         torch.eye(3).double().repeat(24, 1, 1), torch.zeros(24, 3).double(), torch.zeros(24).double()
     )
     config = AverageConfig(rounds=3, angular_step_deg=40, shift_angstrom=SPACING)
-    limit = finest_shared(finest_passed(config.low_pass_angstrom), SIDE, SPACING)
+    limit = evidence_beyond(particles, config)
+    assert limit == pytest.approx(1 / (1.15 / 60 + 2 / (SIDE * SPACING)))
     assert own_detail(limit + 0.1, particles, config) == config.low_pass_angstrom
     assert own_detail(limit - 0.1, particles, config) == limit - 0.1
     references = blobs(side=SIDE).expand(2, -1, -1, -1)

@@ -4,12 +4,13 @@ from vitreous.averaging.alignment import Alignment, align, scores_at
 from vitreous.averaging.average import WedgeAverage
 from vitreous.averaging.config import SearchConfig
 from vitreous.averaging.halves import close_pairs, groups_of, halves_of_groups, starting_halves
-from vitreous.averaging.references import finest_passed, finest_shared, low_passed
+from vitreous.averaging.references import finest_shared, low_passed
 from vitreous.averaging.refinement import (
     AverageConfig,
     BoxedParticles,
     ParticleSet,
     Round,
+    evidence_beyond,
     particle_mask,
     refine_halves,
 )
@@ -26,7 +27,7 @@ __all__ = [
     "align",
     "angles_between",
     "close_pairs",
-    "finest_passed",
+    "evidence_beyond",
     "finest_shared",
     "groups_of",
     "halves_of_groups",

@@ -232,12 +232,16 @@ def one_round(
     return poses, sums
 
 
+def evidence_beyond(particles: ParticleSet, config: AverageConfig) -> float:
+    """Å beyond which halves that agree had nothing in common."""
+    aligned = finest_passed(config.low_pass_angstrom)
+    return finest_shared(aligned, particles.side, particles.voxel_spacing_angstrom)
+
+
 def own_detail(resolution_angstrom: float, particles: ParticleSet, config: AverageConfig) -> float:
     """The finest detail that each half has by itself, in Å; the low-pass if that may be shared."""
-    shared = finest_shared(
-        finest_passed(config.low_pass_angstrom), particles.side, particles.voxel_spacing_angstrom
-    )
-    return resolution_angstrom if resolution_angstrom < shared else config.low_pass_angstrom
+    own = resolution_angstrom < evidence_beyond(particles, config)
+    return resolution_angstrom if own else config.low_pass_angstrom
 
 
 def search_of_round(

@@ -22,9 +22,7 @@ PASSES = 2  # with each step
 SAMPLES = 2  # shifts in a wavelength of the highest frequency, at first
 
 Sphere = tuple[Tensor, float]  # (n, 3) centres, one for each particle, and their radius, in voxels
-Cone = tuple[
-    Tensor, float
-]  # (n, 3, 3) rotations, one for each particle, and the largest angle from them, in degrees
+Cone = tuple[Tensor, float]  # (n, 3, 3) rotations, likewise, and the largest angle from them, in degrees
 
 
 @dataclass(frozen=True, eq=False)

@@ -13,7 +13,7 @@ from vitreous.core.errors import InputError
 from vitreous.core.poses import Poses
 from vitreous.io.copick import read_copick_picks, write_copick_picks
 from vitreous.io.dynamo import read_dynamo_table, write_dynamo_table
-from vitreous.io.pose_table import read_pose_scores, read_pose_table, write_pose_table
+from vitreous.io.pose_table import read_scored_poses, write_pose_table
 from vitreous.io.relion import Size, read_relion_particles
 from vitreous.io.relion_writer import write_relion4_particles, write_relion5_particles
 
@@ -174,7 +174,7 @@ def read_particles(
     """
     chosen = particle_format(path)
     if chosen == "poses":
-        poses, scores = read_pose_table(path), read_pose_scores(path)
+        poses, scores = read_scored_poses(path)
         return Particles({"": poses}, {} if scores is None else {"": scores})
     if chosen == "copick":
         picks = read_copick_picks(path)

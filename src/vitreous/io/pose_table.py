@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -59,25 +60,17 @@ def write_pose_table(
     return write_text_atomic(path, text.getvalue(), overwrite=overwrite)
 
 
-def read_pose_scores(path: str | Path) -> NDArray[np.float64] | None:
-    """The scores (n,) of a table like those of `write_pose_table`; None if it has not."""
-    rows = csv.DictReader(
-        io.StringIO(Path(path).read_bytes().decode("utf-8-sig")), delimiter=_delimiter(path)
-    )
-    if SCORE not in (rows.fieldnames or ()):
-        return None
-    try:
-        found = np.array([float(row[SCORE]) for row in rows])
-    except (TypeError, ValueError):
-        return None
-    return found if np.isfinite(found).all() else None
-
-
 def read_pose_table(path: str | Path) -> Poses:
-    """Poses of a table like those of `write_pose_table`; further columns are skipped.
+    """The poses of `read_scored_poses`, without scores."""
+    return read_scored_poses(path)[0]
+
+
+def read_scored_poses(path: str | Path) -> tuple[Poses, NDArray[np.float64] | None]:
+    """Poses and scores of a table like those of `write_pose_table`; further columns are skipped.
 
     Only the position is needed: without a name particles are called "particle", without `instance` they
-    are counted from 1, and without any column of the rotation they lie unturned.
+    are counted from 1, and without any column of the rotation they lie unturned. Scores are None
+    if the table has no column of them, or not every particle has a number there.
 
     Raises
     ------
@@ -109,6 +102,7 @@ def read_pose_table(path: str | Path) -> Poses:
     names: list[str] = []
     instances: list[int] = []
     numbers: list[list[float]] = []
+    scores: list[str | None] = []
     for row in rows:
         try:
             position = [float(row[column]) for column in _POSITION]
@@ -123,13 +117,23 @@ def read_pose_table(path: str | Path) -> Poses:
             ) from fault
         names.append(row["name"] if "name" in there else _UNNAMED)
         numbers.append(values)
+        scores.append(row.get(SCORE))
     array = np.array(numbers).reshape(-1, 12)
     try:
-        return Poses(
+        poses = Poses(
             array[:, 3:].reshape(-1, 3, 3), array[:, :3], tuple(names), np.array(instances, np.int32)
         )
     except ValueError as fault:
         raise InputError(str(fault), path=file, remedy="write the table again") from fault
+    return poses, _numbers(scores) if SCORE in there else None
+
+
+def _numbers(texts: Sequence[str | None]) -> NDArray[np.float64] | None:
+    try:
+        found = np.array([float(text or "") for text in texts])
+    except ValueError:
+        return None
+    return found if np.isfinite(found).all() else None
 
 
 def _delimiter(path: str | Path) -> str:

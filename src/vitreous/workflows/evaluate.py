@@ -58,13 +58,18 @@ def open_pair(first: Path, second: Path, voxel_size: float | None = None) -> tup
     if volumes[0].shape != volumes[1].shape:
         text = f"its size {volumes[1].shape} (z, y, x) differs from {volumes[0].shape} of {first}"
         raise InputError(text, path=second, remedy="compare volumes of one size")
-    mine, other = (volume.mean_spacing_angstrom for volume in volumes)
-    if mine is not None and other is not None and abs(mine / other - 1) > SAME_SPACING:
-        text = f"has voxels of {other:.4g} Å, and {first} of {mine:.4g} Å"
-        raise InputError(text, path=second, remedy="resample one of them, or correct its header")
+    check_spacings(volumes[0], volumes[1], "resample one of them, or correct its header")
     for volume in volumes:
         check_comparable(volume)
     return volumes[0], volumes[1]
+
+
+def check_spacings(found: Volume, truth: Volume, remedy: str) -> None:
+    """Raise InputError if both voxel spacings are known and differ."""
+    a, b = found.mean_spacing_angstrom, truth.mean_spacing_angstrom
+    if a is not None and b is not None and abs(a / b - 1) > SAME_SPACING:
+        text = f"has voxels of {b:.4g} Å, and {found.path} of {a:.4g} Å"
+        raise InputError(text, path=truth.path, remedy=remedy)
 
 
 def check_comparable(volume: Volume) -> None:

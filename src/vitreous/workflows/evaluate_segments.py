@@ -11,19 +11,19 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from vitreous.core import InputError, Volume
+from vitreous.core import InputError
 from vitreous.io import open_volume
 from vitreous.io.subtomograms import open_subtomogram_zarr, read_subtomogram
 from vitreous.io.volumes import MRC_SUFFIXES
 from vitreous.metrics import class_overlaps, dice, intersection_over_union, means_of
 from vitreous.metrics.overlap import ALL
+from vitreous.workflows.evaluate import check_spacings
 from vitreous.workflows.subtomograms.files import STORE
 from vitreous.workflows.subtomograms.opening import kinds_beside
 
 LABELS = ("labels", "masks")
 FOREGROUND = "any label"
 SEGMENTED = "segmentation.zarr"
-SAME_SPACING = 0.01
 REMEDY = "compare a segmentation with the truth of the same volume"
 
 
@@ -64,7 +64,7 @@ def evaluate_segmented(found: Path, truth: Path) -> dict[str, Any]:
         one = found if sets[1] is None else truth
         raise InputError("is one volume, and the other is a set of subtomograms", path=one, remedy=REMEDY)
     volumes = [open_volume(path, allow_damaged=True) for path in (found, truth)]
-    check_spacings(volumes[0], volumes[1])
+    check_spacings(volumes[0], volumes[1], REMEDY)
     arrays = [whole_labels(v.data, p) for v, p in zip(volumes, (found, truth), strict=True)]
     check_shapes(arrays[0], arrays[1], truth)
     scores = class_overlaps(arrays[0], arrays[1])
@@ -155,11 +155,3 @@ def check_shapes(found: NDArray[Any], truth: NDArray[Any], path: Path) -> None:
     if found.shape != truth.shape:
         text = f"its size {truth.shape} (z, y, x) differs from {found.shape} of the segmentation"
         raise InputError(text, path=path, remedy=REMEDY)
-
-
-def check_spacings(found: Volume, truth: Volume) -> None:
-    """Raise InputError if both voxel spacings are known and differ."""
-    a, b = found.mean_spacing_angstrom, truth.mean_spacing_angstrom
-    if a is not None and b is not None and abs(a / b - 1) > SAME_SPACING:
-        text = f"has voxels of {b:.4g} Å, and the segmentation of {a:.4g} Å"
-        raise InputError(text, path=truth.path, remedy=REMEDY)

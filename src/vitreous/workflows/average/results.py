@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from vitreous.averaging import Round, finest_passed, finest_shared, low_passed, particle_mask
+from vitreous.averaging import Round, evidence_beyond, low_passed, particle_mask
 from vitreous.core import Poses, Volume
 from vitreous.core.volume import as_spacing
 from vitreous.io import ALIGNMENT_SCORE, SUBSET, write_aligned_particles, write_text_atomic, write_volume
@@ -33,7 +33,8 @@ def finished(
 ) -> dict[str, Any]:
     """What `run.json` says of the result."""
     opened, side, spacing = particles.opened, particles.side, particles.voxel_spacing_angstrom
-    mask = particle_mask(particles, request.settings.config(diameter_of(request, template))).numpy()
+    config = request.settings.config(diameter_of(request, template))
+    mask, limit = particle_mask(particles, config).numpy(), evidence_beyond(particles, config)
     curve, resolution = None, None
     if template is not None:
         box = template.box(side).numpy() * mask
@@ -47,7 +48,7 @@ def finished(
         "halves_from_file": halves.from_file,
         "resolution_angstrom": plain(done.resolution_angstrom),
         "finest_used_angstrom": done.finest_used_angstrom,
-        "evidence_beyond_angstrom": evidence_beyond(request, particles),
+        "evidence_beyond_angstrom": limit,
         "template_fsc": curve,
         "template_resolution_angstrom": plain(resolution),
         "mean_score": float(done.poses.scores.mean()),
@@ -56,16 +57,10 @@ def finished(
         "warnings": [
             *opened.warnings,
             *halves.notes,
-            *doubts(request, done, spacing, evidence_beyond(request, particles)),
+            *doubts(request, done, spacing, limit),
             *shared_doubts(halves, particles, done.poses),
         ],
     }
-
-
-def evidence_beyond(request: AverageRequest, particles: TomogramParticles) -> float:
-    """Å beyond which halves that agree had nothing in common."""
-    aligned = finest_passed(request.settings.low_pass_angstrom)
-    return finest_shared(aligned, particles.side, particles.voxel_spacing_angstrom)
 
 
 def doubts(request: AverageRequest, done: Round, spacing: float, limit: float) -> list[str]:
