@@ -12,11 +12,11 @@ from vitreous.core import SilentProgress
 from vitreous.methods import LEARNED, WEDGE, NoiseModel
 from vitreous.methods.noise_model import NoiseModelConfig
 from vitreous.methods.wedge import (
+    FillingConfig,
     IsoNet,
     IsoNetConfig,
     TransposedConfig,
     TransposedDomains,
-    WedgeConfig,
     WedgeFilling,
 )
 
@@ -37,7 +37,7 @@ class TinyTransposed(TransposedConfig):
 
 @pytest.fixture
 def tiny(monkeypatch):
-    monkeypatch.setitem(WEDGE, "noise-model", (WedgeFilling, partial(WedgeConfig, draws=2, **TINY)))
+    monkeypatch.setitem(WEDGE, "noise-model", (WedgeFilling, partial(FillingConfig, draws=2, **TINY)))
     monkeypatch.setitem(WEDGE, "isonet", (IsoNet, partial(IsoNetConfig, **TINY)))
     monkeypatch.setitem(WEDGE, "dual", (TransposedDomains, TinyTransposed))
     monkeypatch.setitem(LEARNED, "noise-model", (NoiseModel, partial(NoiseModelConfig, draws=2, **TINY)))

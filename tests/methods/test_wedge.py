@@ -8,12 +8,12 @@ from scipy.ndimage import gaussian_filter
 from vitreous.core import InputError, Normalization, read_block
 from vitreous.fourier import measured_region
 from vitreous.inference import tiles_of
-from vitreous.methods import PreparedVolume
+from vitreous.methods import NoiseModel, PreparedVolume
 from vitreous.methods.wedge import (
+    FillingConfig,
     IsoNet,
     IsoNetConfig,
     MissingWedge,
-    WedgeConfig,
     WedgeFilling,
     check_tilt_range,
     merged,
@@ -169,7 +169,7 @@ def prepared(data, variance=0.25, target=None):
 
 def config(**more):
     settings = {"tilt_range_deg": (-60, 60), "tilt_axis": "y", "alpha": 0.7, "round": 1}
-    return WedgeConfig(patch_side=24, batch=2, **{**settings, **more})
+    return FillingConfig(patch_side=24, batch=2, **{**settings, **more})
 
 
 def test_the_objective_of_the_identity_on_upright_patches_is_the_power_of_the_difference():
@@ -222,6 +222,26 @@ def test_the_first_round_denoises_and_its_result_stays_in_the_measured_region():
     assert np.abs(r - p)[region].max() < 1e-4 * np.abs(p).max()
     deep = ~measured_region((40, 40, 40), (-66, 66)).numpy()
     assert np.abs(r - f)[deep].max() < 1e-4 * np.abs(f).max()
+
+
+def test_the_first_round_is_plain_denoising():
+    """The same losses, and the same prediction, as the noise model's: the measured region is as good."""
+    volume = prepared(noise_in_wedge((32, 32, 32), (-60, 60)))
+    first, plain = WedgeFilling(config(round=0, draws=4)), NoiseModel(config(round=0, draws=4))
+    objectives = [m.objective(Identity(), [volume], CPU) for m in (first, plain)]
+    for seed in range(3):
+        losses = [float(o.loss(torch.Generator().manual_seed(seed))[0]) for o in objectives]
+        assert losses[0] == losses[1] > 0
+    (tile,) = tiles_of((32, 32, 32), tile=32, margin=0, stride=1)
+    block = torch.from_numpy(volume.volume.data)
+    (member,) = first.members(Identity(), volume, CPU, 5)
+    torch.testing.assert_close(member(block, tile), plain.predictor(Identity(), volume, CPU, 5)(block, tile))
+
+
+def test_filling_takes_a_share_of_the_steps_of_denoising():
+    first = WedgeFilling(config(round=0, steps=100, filling_share=0.3)).at_round(0)
+    assert (first.config.steps, first.at_round(1).config.steps) == (100, 30)
+    assert WedgeFilling(config(round=0, steps=1)).at_round(1).config.steps == 1
 
 
 def test_members_differ_and_their_mean_is_the_prediction():

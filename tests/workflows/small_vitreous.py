@@ -36,11 +36,11 @@ from vitreous.methods.nmsg import Nmsg, NmsgConfig
 from vitreous.methods.sc_net import ScNet, ScNetConfig
 from vitreous.methods.supervised import DnCnn, DnCnnConfig, FfdNet, FfdNetConfig, VNet, VNetConfig
 from vitreous.methods.wedge import (
+    FillingConfig,
     IsoNet,
     IsoNetConfig,
     TransposedConfig,
     TransposedDomains,
-    WedgeConfig,
     WedgeFilling,
 )
 from vitreous.workflows.annotate.alignment import QUICK
@@ -73,7 +73,7 @@ SMALL = {
 }
 
 SMALL_WEDGE = {
-    "noise-model": (WedgeFilling, partial(WedgeConfig, draws=2, **TINY)),
+    "noise-model": (WedgeFilling, partial(FillingConfig, draws=2, **TINY)),
     "isonet": (IsoNet, partial(IsoNetConfig, noise_levels=(0.0, 0.1), **TINY)),
     "dual": (TransposedDomains, partial(TransposedConfig, side=16, judge_width=2, draws=2, **TINY)),
 }
@@ -93,6 +93,7 @@ def shrink(setitem, setattribute):
         setattribute(vitreous.workflows.annotate.network, name, value)
     setattribute(vitreous.workflows.annotate.confirm, "THOROUGH", QUICK)
     setattribute(vitreous.workflows.annotate.alignment, "ELSEWHERE", 8)
+    setattribute(vitreous.workflows.annotate.confirm, "COMPARED", 8)
     setattribute(vitreous.workflows.annotate.alignment, "strangers", lambda *_: [])
     setattribute(vitreous.workflows.demo, "PRESET", str(Path(__file__).with_name("small_demo.toml")))
 

@@ -37,6 +37,7 @@ from vitreous.methods.supervised import (
     VNetConfig,
 )
 from vitreous.methods.wedge import (
+    FillingConfig,
     IsoNet,
     IsoNetConfig,
     TransposedConfig,
@@ -84,7 +85,7 @@ LEARNED: dict[
     "dual": (Dual, DualConfig),
 }
 WEDGE: dict[str, tuple[type[WedgeMethod[Any]], type[WedgeConfig]]] = {
-    "noise-model": (WedgeFilling, WedgeConfig),
+    "noise-model": (WedgeFilling, FillingConfig),
     "dual": (TransposedDomains, TransposedConfig),
     "isonet": (IsoNet, IsoNetConfig),
 }
@@ -98,6 +99,7 @@ __all__ = [
     "ClassicalMethod",
     "Dual",
     "DualConfig",
+    "FillingConfig",
     "LearnedConfig",
     "LearnedMethod",
     "Noise2Noise",

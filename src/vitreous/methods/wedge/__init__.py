@@ -1,6 +1,6 @@
 """Missing-wedge filling: a wedge, rotated patches, and the methods that learn from them."""
 
-from vitreous.methods.wedge.config import WedgeConfig
+from vitreous.methods.wedge.config import FillingConfig, WedgeConfig
 from vitreous.methods.wedge.filling import WedgeFilling
 from vitreous.methods.wedge.geometry import MissingWedge, check_tilt_range, merged, missing_wedge
 from vitreous.methods.wedge.isonet import IsoNet, IsoNetConfig
@@ -8,6 +8,7 @@ from vitreous.methods.wedge.method import WedgeMethod
 from vitreous.methods.wedge.transposed import TransposedConfig, TransposedDomains
 
 __all__ = [
+    "FillingConfig",
     "IsoNet",
     "IsoNetConfig",
     "MissingWedge",

@@ -2,24 +2,39 @@
 
 from __future__ import annotations
 
-from pydantic import Field, NonNegativeInt
+from pydantic import Field, NonNegativeInt, PositiveFloat
 
 from vitreous.methods.noise_model import NoiseModelConfig
 from vitreous.methods.wedge.geometry import AXES, MissingWedge
 
 
 class WedgeConfig(NoiseModelConfig):
-    """Settings of the noise-model method with wedge filling; see `NoiseModelConfig` for the others.
+    """What wedge-filling methods have beyond the noise model's settings.
 
-    `tilt_range_deg` and `tilt_axis` ("y" or "x") are estimated where None. `upright_share` of the
-    patches are neither rotated nor emptied: they are not interpolated, and so keep the measured region
-    as sharp as plain denoising does. `round` is the training that a method is in, counted from 0.
+    `tilt_range_deg` and `tilt_axis` ("y" or "x") are estimated where None. `round` is the training that a
+    method is in, counted from 0.
     """
 
     tilt_range_deg: tuple[float, float] | None = None
     tilt_axis: str | None = Field(None, pattern="^[yx]$")
-    upright_share: float = Field(0.25, ge=0, le=1)
     round: NonNegativeInt = 0
+
+
+class FillingConfig(WedgeConfig):
+    """Settings of the noise model's wedge filling.
+
+    Parameters
+    ----------
+    steps
+        Of denoising: as many as the noise model takes, when None.
+    filling_share
+        Of as many steps, for filling.
+    upright_share
+        Share of the patches that are neither rotated nor emptied while the wedge is being filled.
+    """
+
+    filling_share: PositiveFloat = 0.4
+    upright_share: float = Field(0, ge=0, le=1)
 
 
 def fixed_wedge(config: WedgeConfig) -> MissingWedge:

@@ -18,16 +18,22 @@ from vitreous.inference.predict import Predictor
 from vitreous.losses import measured_fourier_loss
 from vitreous.methods.method import PreparedVolume, batches_of, placed, predict_mirrored
 from vitreous.methods.noise_model import NoiseModel, NoiseModelConfig, recorrupted_pair
-from vitreous.methods.noise_model.method import fixed_alpha, gain_over, levelled, seen_spectrum
+from vitreous.methods.noise_model.method import (
+    RecorruptedObjective,
+    fixed_alpha,
+    gain_over,
+    levelled,
+    seen_spectrum,
+)
 from vitreous.methods.periodic import PeriodicFields
-from vitreous.methods.wedge.config import WedgeConfig, fixed_wedge
+from vitreous.methods.wedge.config import FillingConfig, fixed_wedge
 from vitreous.methods.wedge.geometry import merged
 from vitreous.methods.wedge.method import WedgeMethod
 from vitreous.methods.wedge.patches import Placement, RotatedPatches, emptied
 from vitreous.methods.wedge.preparation import with_wedge
 
 
-class WedgeFilling(WedgeMethod[WedgeConfig]):
+class WedgeFilling(WedgeMethod[FillingConfig]):
     """Fill the missing wedge and denoise, from one volume or from two halves (DeepDeWedge, § 1.3).
 
     The input of training is y + αn, the target y - n/α (two halves take their places where there are
@@ -35,18 +41,26 @@ class WedgeFilling(WedgeMethod[WedgeConfig]):
     loss looks where the target was measured. What the network learns to put into the second wedge it
     then puts into the first one of y + αn.
 
-    That is the second training. The first one is on patches as they lie, none of them interpolated: what
-    it makes of the volume is the result in the measured region.
+    That is the second training. The first one only denoises, as the noise model does (§ 1.2) or two halves
+    do: what it makes of the volume is the result in the measured region.
     """
 
     name: ClassVar[str] = "noise-model"
-    config_type = WedgeConfig
+    config_type = FillingConfig
     takes_halves: ClassVar[bool] = True
 
     @property
     def rounds(self) -> int:
         """Denoising, then filling."""
         return 2
+
+    def at_round(self, number: int) -> Self:
+        """Filling takes a share of the steps of denoising."""
+        steps, begins = self.config.steps, number > self.config.round
+        update: dict[str, int] = {"round": number}
+        if steps is not None and begins:
+            update["steps"] = max(1, round(self.config.filling_share * steps))
+        return type(self)(self.config.model_copy(update=update), precision=self.precision)
 
     def refilled(self, volume: PreparedVolume, prediction: NDArray[np.float32]) -> PreparedVolume:
         """The volume, with what the first round made of it kept for the end."""
@@ -59,19 +73,23 @@ class WedgeFilling(WedgeMethod[WedgeConfig]):
         return merged(volume.denoised, prediction, self.wedge)
 
     def adapted(self, volumes: Sequence[PreparedVolume]) -> Self:
-        """The noise model's settings, its steps shared out among the rounds, and the wedge."""
+        """The noise model's settings, and the wedge."""
         fixed = NoiseModel(self.config).adapted(volumes).config
         update = fixed.model_dump(include=set(NoiseModelConfig.model_fields))
-        update["steps"] = self.config.steps or -(-update["steps"] // self.rounds)
         config = with_wedge(self.config.model_copy(update=update), volumes)
         return type(self)(config, precision=self.precision)
 
     def objective(
         self, network: nn.Module, volumes: Sequence[PreparedVolume], device: torch.device
-    ) -> FillingObjective:
+    ) -> RecorruptedObjective | FillingObjective:
         """Pairs from all volumes: as they lie in the first round, rotated in the second."""
-        config = self.config if self.config.round else self.config.model_copy(update={"upright_share": 1.0})
-        return FillingObjective(placed(network, device), volumes, config, device)
+        network, halves = placed(network, device), any(v.volume.target is not None for v in volumes)
+        if self.config.round:
+            return FillingObjective(network, volumes, self.config, device)
+        if halves:
+            upright = self.config.model_copy(update={"upright_share": 1.0})
+            return FillingObjective(network, volumes, upright, device)
+        return RecorruptedObjective(network, volumes, self.config, device)
 
     def members(
         self, network: nn.Module, volume: PreparedVolume, device: torch.device, seed: int
@@ -86,6 +104,9 @@ class WedgeFilling(WedgeMethod[WedgeConfig]):
         mirrors = fixed_wedge(self.config).mirrors
         if volume.volume.target is not None:
             return [self._member(network, volume, device, None, 0.0, mirror) for mirror in mirrors]
+        if not self.config.round:
+            denoiser = NoiseModel(self.config, precision=self.precision)
+            return [denoiser.predictor(network, volume, device, seed)]
         spectrum, alpha = seen_spectrum(volume), fixed_alpha(self.config)
         fields = PeriodicFields(lambda shape, g: NoiseGenerator(spectrum, shape).draw(g)[0], seed)
         return [
@@ -140,7 +161,7 @@ class FillingObjective:
         self,
         network: nn.Module,
         volumes: Sequence[PreparedVolume],
-        config: WedgeConfig,
+        config: FillingConfig,
         device: torch.device,
     ) -> None:
         self.network, self.config, self.device = network, config, device
