@@ -230,9 +230,17 @@ def test_the_better_of_two_picks_in_one_place_is_seen(tomogram, tmp_path):
 def test_random_places_keep_away_from_picks():
     rng = np.random.default_rng(0)
     picks = rng.uniform(0, 600, (5, 3))
-    places = random_places((32, 32, 32), 20.0, picks, 150.0, rng)
-    assert np.linalg.norm(places[:, None] - picks, axis=2).min() > 150
+    places = random_places((32, 32, 32), 20.0, picks, 90.0, rng, 40)
     assert len(places) == 40
+    assert np.linalg.norm(places[:, None] - picks, axis=2).min() > 90
+    between = np.linalg.norm(places[:, None] - places, axis=2)
+    assert between[~np.eye(40, dtype=bool)].min() > 90
+
+
+def test_random_places_are_as_many_as_there_is_room_for():
+    rng = np.random.default_rng(0)
+    places = random_places((32, 32, 32), 20.0, np.zeros((0, 3)), 500.0, rng, 40)
+    assert 2 <= len(places) <= 8  # the corners
 
 
 def test_nothing_picked_is_not_found(tomogram, tmp_path):
@@ -252,7 +260,7 @@ def test_noise_alone_is_never_found(tomogram, tmp_path):
     outcomes = []
     for trial in range(20):
         rng = np.random.default_rng(trial)
-        picks = random_places(work.subject.working.shape, 20.0, np.zeros((0, 3)), 0, rng)[:12]
+        picks = random_places(work.subject.working.shape, 20.0, np.zeros((0, 3)), 0.0, rng, 12)
         scores, _ = scored(work, "phantom:tric", picks, picks, (noise(100 + trial), noise(200 + trial)), rng)
         outcomes.append(judge_class(scores).outcome)
     assert FOUND not in outcomes

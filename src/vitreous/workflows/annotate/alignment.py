@@ -25,7 +25,7 @@ from vitreous.workflows.simulate.structures import template_of
 
 SEARCHED_ANGSTROM = 60.0  # of the poses that are averaged
 MOST_JUDGED = 80  # picks of a class, drawn from all: more would only make it slower
-ELSEWHERE = 40
+ELSEWHERE = 160  # random places that picks are judged by: what is not known of chance is doubt of every pick
 AT_ONCE = 256  # boxes that are aligned together
 WIDER = 1.5  # side of a box in diameters of the structure
 DEFOCI = 6
@@ -164,13 +164,23 @@ def random_places(
     away_from: NDArray[np.float64],
     apart: float,
     rng: np.random.Generator,
+    count: int,
 ) -> NDArray[np.float64]:
-    """Places in Å, (n, 3), drawn evenly where no pick is nearer than a distance, as far as there is room."""
-    places = rng.uniform(0, 1, (20 * ELSEWHERE, 3)) * (np.array(shape) - 1) * spacing
+    """At most `count` places in Å, (n, 3), drawn evenly, as far as there is room.
+
+    No pick is nearer to one than a distance, nor is another place: what is counted twice would make chance
+    look surer than it is.
+    """
+    places = rng.uniform(0, 1, (20 * count, 3)) * (np.array(shape) - 1) * spacing
     if len(away_from):
         distance, _ = cKDTree(away_from).query(places)
         places = places[distance > apart]
-    chosen: NDArray[np.float64] = places[:ELSEWHERE]
+    chosen = np.zeros((0, 3))
+    for place in places:
+        if len(chosen) == count:
+            break
+        if not apart or (np.linalg.norm(chosen - place, axis=1) > apart).all():
+            chosen = np.vstack([chosen, place])
     return chosen
 
 
@@ -217,7 +227,8 @@ def scored(
     template = work.templates[name]
     boxes = boxes_for(work, template)
     apart = 0.5 * diameter_of(template)
-    empty = random_places(copies[0].shape, boxes.spacing_angstrom, everything, apart, rng)
+    spacing = boxes.spacing_angstrom
+    empty = random_places(copies[0].shape, spacing, everything, apart, rng, ELSEWHERE)
     picked, elsewhere = (Sight.of(boxes, *copies, places) for places in (positions, empty))
 
     def beyond(density: Array) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

@@ -25,6 +25,7 @@ from vitreous.workflows.annotate.work import Work
 
 LEAST_DEVIATIONS = 3.0  # above what the structure scores at random places
 LEAST_SHARE = 0.4  # of what the best tenth of a structure's picks score: its particles are all alike
+COMPARED = 40  # random places whose scores are a structure's chance
 CONFIRM_SEED = 6
 
 Array = NDArray[np.float32]
@@ -88,9 +89,9 @@ def fit(work: Work, name: str, candidates: Real, searched: Array, rng: np.random
 def chance_places(boxes: Boxes, candidates: Real, searched: Array, rng: np.random.Generator) -> Real:
     """Where no candidate is, (n, 3) in Å; anywhere if they leave no room, where chance looks too good."""
     spacing = boxes.spacing_angstrom
-    places = random_places(searched.shape, spacing, candidates, boxes.side * spacing / 3, rng)
+    places = random_places(searched.shape, spacing, candidates, boxes.side * spacing / 3, rng, COMPARED)
     if len(places) < FEWEST_ELSEWHERE:
-        places = random_places(searched.shape, spacing, candidates[:0], 0.0, rng)
+        places = random_places(searched.shape, spacing, candidates[:0], 0.0, rng, COMPARED)
     return places
 
 
