@@ -37,7 +37,7 @@ def objective(**changes):
     method = Dual(DualConfig(**{**TINY, **changes}), clean=[training_volume(1, "clean")])
     network = method.build_network(0)
     power = torch.full((16, 16, 16), 0.9)
-    prepared = PreparedVolume(training_volume(0, "noisy"), power, 0.9)
+    prepared = PreparedVolume(training_volume(0, "noisy"), power, 0.9, total_spectrum=power / 0.9)
     return method.objective(network, [prepared], CPU)
 
 
@@ -299,3 +299,32 @@ def test_the_contrast_of_the_built_in_clean_domain_is_that_of_the_tomogram(sign,
     assert Dual(DualConfig(**TINY)).adapted([prepared]).config.protein == seen
     said = DualConfig(**TINY, protein="bright")
     assert Dual(said).adapted([prepared]).config.protein == "bright"
+
+
+def faint(noise=30.0, shape=(64, 64, 64)):
+    """Blobs of some 80 Å in white noise that hides all but their lowest frequencies."""
+    rng = np.random.default_rng(3)
+    density = gaussian_filter((rng.uniform(size=shape) < 2e-3).astype(np.float32), 3)
+    data = (density / density.std() + noise * rng.normal(size=shape)).astype(np.float32)
+    return TrainingVolume(data, measure_voxels(data).normalization, name="faint", voxel_spacing_angstrom=10.0)
+
+
+def test_very_noisy_tomograms_are_seen_binned():
+    volume = faint()
+    method = Dual(DualConfig(**{**TINY, "student_ratio": 0}), clean=[training_volume(1, "clean")])
+    prepared = method.prepare(volume)
+    fixed = method.adapted([prepared])
+    assert prepared.binning > 1
+    assert fixed.config.voxel_spacing_angstrom == 10.0 * prepared.binning
+    (clean,) = fixed.clean_domain([prepared])
+    assert clean.data.shape == tuple(-(-n // prepared.binning) for n in (24, 24, 24))
+    one = fixed.objective(fixed.build_network(0), [prepared], CPU)
+    assert one.noisy.volumes[0].data.shape == tuple(-(-n // prepared.binning) for n in volume.data.shape)
+    assert Dual(DualConfig(**TINY, binning=1)).prepare(volume).binning == 1
+
+
+def test_a_model_takes_voxels_that_are_whole_fractions_of_its_own():
+    method = Dual(DualConfig(**TINY, voxel_spacing_angstrom=20.0))
+    assert method.prepare(faint()).binning == 2
+    with pytest.raises(InputError, match=r"voxels of 14 Å, and the model was trained on 20 Å"):
+        method.prepare(TrainingVolume(white(0), AS_IS, name="v", voxel_spacing_angstrom=14.0))

@@ -36,7 +36,7 @@ def taught(seed=0, store=None, progress=None, **changes):
         network.structural.head.weight.zero_()
         network.structural.head.bias.zero_()
     network.noise_power.fill_(0.5)
-    network.signal_level.fill_(0.5**0.5)
+    network.signal_transfer.fill_(0.5**0.5)
     volume = PreparedVolume(blobs(), torch.full((16, 16, 16), 0.5), 0.5)
     record = method.finish(network, [volume], CPU, 3, progress or SilentProgress(), store)
     return method, network, record
@@ -117,7 +117,7 @@ def test_the_student_learns_from_mirror_images_of_what_is_simulated():
     config = DualConfig(**{**TINY, **STUDENT}, voxel_spacing_angstrom=10.0)
     network = Dual(config).build_network(0)
     network.noise_power.fill_(0.0)
-    network.signal_level.fill_(1.0)
+    network.signal_transfer.fill_(1.0)
     slope = np.arange(16, dtype=np.float32)
     ramps = (slope[:, None, None] + 20 * slope[:, None] + 400 * slope).reshape(16, 16, 16)
     volume = TrainingVolume(ramps, AS_IS, name="ramps", voxel_spacing_angstrom=10.0)

@@ -2,9 +2,10 @@
 
 import numpy as np
 import pytest
+from scipy.ndimage import gaussian_filter
 
 import vitreous
-from vitreous.core import InputError, SilentProgress
+from vitreous.core import InputError, SilentProgress, Volume
 from vitreous.inference.memory import BASE_BYTES
 from vitreous.workflows.denoise import DenoiseSettings, Source, denoise_source
 from vitreous.workflows.denoise.model import new_model
@@ -136,6 +137,19 @@ def test_volume_array_and_path_give_the_same_and_write_nothing(tomogram, blobs, 
     assert results[0].voxel_spacing_angstrom == volume.voxel_spacing_angstrom
     assert results[1].voxel_spacing_angstrom is None
     assert sorted(p.name for p in tmp_path.rglob("*")) == before
+
+
+def test_what_dual_sees_binned_comes_back_in_the_voxels_of_the_tomogram():
+    rng = np.random.default_rng(3)
+    density = gaussian_filter((rng.uniform(size=(64, 66, 64)) < 2e-3).astype(np.float32), 3)
+    data = (30 * rng.normal(size=density.shape) - density / density.std()).astype(np.float32)
+    source = Source(Volume(data, 10.0))
+    outcome = denoise_source(source, DenoiseSettings(method="dual", device="cpu"), SilentProgress())
+    assert outcome.prepared.binning > 1
+    assert outcome.data.shape == data.shape
+    assert np.isfinite(outcome.data).all()
+    found = outcome.data.ravel()
+    assert np.corrcoef(found[1:], found[:-1])[0, 1] > 0.5  # interpolated; of the tomogram's own it is 0
 
 
 def test_invert_and_mask(blobs):

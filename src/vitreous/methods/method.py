@@ -84,6 +84,8 @@ class PreparedVolume:
         What makes the noise independent of the density; None where it is.
     denoised
         What an earlier training made of the volume, in its grey values.
+    total_spectrum
+        Of signal and noise together in what the network works on, for methods that ask what the signal is.
     """
 
     volume: TrainingVolume
@@ -98,6 +100,7 @@ class PreparedVolume:
     gain: GainMap | None = None
     stabilizer: Stabilizer | None = None
     denoised: NDArray[np.float32] | None = None
+    total_spectrum: Tensor | None = None
 
     @property
     def network_volume(self) -> TrainingVolume:
@@ -315,4 +318,6 @@ def binned(volume: TrainingVolume, factor: int) -> TrainingVolume:
     target = None if volume.target is None else bin_volume(volume.target, volume.normalization, factor)
     normalization = Normalization(0.0, float(data.std()), -np.inf, np.inf)
     mask = None if volume.mask is None else volume.mask[::factor, ::factor, ::factor]
-    return TrainingVolume(data, normalization, mask, f"{volume.name} binned {factor} ×", target)
+    spacing = volume.voxel_spacing_angstrom
+    coarse = None if spacing is None else factor * spacing
+    return TrainingVolume(data, normalization, mask, f"{volume.name} binned {factor} ×", target, coarse)

@@ -12,15 +12,15 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from vitreous.core import InputError, Progress, measure_voxels, read_block
-from vitreous.fourier import interpolate_spectrum
 from vitreous.inference import Tile
 from vitreous.inference.predict import Predictor
 from vitreous.methods.dual.config import DualConfig
 from vitreous.methods.dual.networks import DualNetworks
 from vitreous.methods.dual.objective import DualObjective
+from vitreous.methods.dual.prior import set_prior
 from vitreous.methods.dual.strength import with_strength
 from vitreous.methods.dual.student import StudentObjective
-from vitreous.methods.method import PreparedVolume, placed, predict_mirrored
+from vitreous.methods.method import PreparedVolume, binned, placed, predict_mirrored
 from vitreous.methods.noise_model.spectrum import estimate_noise_spectrum
 from vitreous.methods.supervised.pairs import check_spacing, specimen
 from vitreous.metrics import find_outliers, measure_polarity
@@ -31,7 +31,6 @@ SAME_SPACING = 0.03  # relative
 LOOKED_AT = 192  # voxels along an edge of the middle in which the contrast is judged
 STUDENT_STEP = 0.5  # of a step of the game, in time
 LEAST_CORRELATION = 0.02  # of a denoised volume with its tomogram
-MOST_NOISE, LEAST_NOISE = 0.995, 0.05  # share of the variance: beyond it the estimate is chance
 
 
 class Dual:
@@ -71,33 +70,53 @@ class Dual:
         return unet_bytes_per_voxel(self.config.width) * (2 if self.config.norm else 1)
 
     def prepare(self, volume: TrainingVolume) -> PreparedVolume:
-        """Estimate the noise spectrum.
+        """Estimate the noise spectrum, and bin the volume where that says so or the training did.
 
         Raises
         ------
         InputError
-            If the voxel spacing is not known, or not that of the training.
+            If the voxel spacing is not known, or no whole fraction of that of the training.
         """
         check_spacing(volume.voxel_spacing_angstrom, volume.name)
         found, wanted = volume.voxel_spacing_angstrom or 0.0, self.config.voxel_spacing_angstrom
-        if wanted is not None and abs(found / wanted - 1) > SAME_SPACING:
+        binning = self.config.binning if wanted is None else max(1, round(wanted / found))
+        if wanted is not None and binning is not None and abs(binning * found / wanted - 1) > SAME_SPACING:
             raise InputError(
                 f"has voxels of {found:.4g} Å, and the model was trained on {wanted:.4g} Å",
                 path=volume.name,
                 remedy="rescale it, or train a model on tomograms like it",
             )
         spectrum = estimate_noise_spectrum(volume.data, volume.normalization, volume.mask)
-        share = min(spectrum.noise_share, 1.0)
+        binning = binning or spectrum.useful_binning()
+        working = None if binning == 1 else binned(volume, binning)
+        seen = spectrum
+        if working is not None:  # anew: cut out of the other, it was 30 % off
+            seen = estimate_noise_spectrum(working.data, working.normalization, working.mask)
+        share = min(seen.noise_share, 1.0)
         summary = {"noise share of variance": f"{share:.0%}"}
+        if working is not None:
+            summary["networks work on"] = f"the volume binned {binning} ×"
         if wanted is None:
             summary["clean domain"] = "as given" if self.clean else "simulated grand models"
-        return PreparedVolume(volume, spectrum.power, share, summary=summary, tilt_axis=spectrum.tilt_axis)
+        return PreparedVolume(
+            volume,
+            spectrum.power,
+            share,
+            binning,
+            working,
+            None if working is None else seen.power,
+            total_spectrum=seen.total,
+            summary=summary,
+            tilt_axis=spectrum.tilt_axis,
+        )
 
     def adapted(self, volumes: Sequence[PreparedVolume]) -> Dual:
         """The voxel spacing and the contrast that the networks see are fixed."""
         found: dict[str, Any] = {}
         if self.config.voxel_spacing_angstrom is None:
-            found["voxel_spacing_angstrom"] = volumes[0].volume.voxel_spacing_angstrom
+            least = min(volumes, key=lambda v: v.binning)
+            found["binning"] = least.binning
+            found["voxel_spacing_angstrom"] = least.network_volume.voxel_spacing_angstrom
         if self.config.protein == "seen":
             found["protein"] = protein_in(volumes[0].volume)
         config = self.config.model_copy(update=found)
@@ -114,10 +133,17 @@ class Dual:
         """The game between the volumes and the clean domain, which is simulated if none was given."""
         if not isinstance(network, DualNetworks):
             raise TypeError("the network is none of DUAL")
-        set_prior(network, volumes)
-        clean = self.clean or simulated_domain(self.config, volumes)
+        clean = self.clean_domain(volumes)
+        set_prior(network, volumes, clean)
         placed(network, device)
-        return DualObjective(network, [v.volume for v in volumes], clean, self.config, device)
+        return DualObjective(network, [v.network_volume for v in volumes], clean, self.config, device)
+
+    def clean_domain(self, volumes: Sequence[PreparedVolume]) -> list[TrainingVolume]:
+        """What was given, as the networks see the volumes; else simulated grand models."""
+        if not self.clean:
+            return simulated_domain(self.config, volumes)
+        binning = volumes[0].binning
+        return [c if binning == 1 else binned(c, binning) for c in self.clean]
 
     def predictor(
         self, network: nn.Module, volume: PreparedVolume, device: torch.device, seed: int
@@ -153,8 +179,7 @@ class Dual:
         if network.student is None:
             return TrainingRecord((), 0.0, 0)
         placed(network, device).eval()
-        clean = self.clean or simulated_domain(self.config, volumes)
-        objective = StudentObjective(network, clean, self.config, device)
+        objective = StudentObjective(network, self.clean_domain(volumes), self.config, device)
         settings = self.config.student.training_settings(seed, device, self.precision)
         progress.note("training the denoiser on simulated tomograms")
         tell_time(objective, settings, progress)
@@ -191,21 +216,9 @@ def mirror_of(start: Sequence[int], step: int) -> int:
     return sum((-(-first // step) & 1) << axis for axis, first in enumerate(start))
 
 
-def set_prior(network: DualNetworks, volumes: Sequence[PreparedVolume]) -> None:
-    """Give the network the mean noise spectrum of the volumes and what it leaves for the signal."""
-    spectra = [v.noise_spectrum for v in volumes if v.noise_spectrum is not None]
-    if len(spectra) != len(volumes):
-        raise ValueError("the volumes were not prepared by Dual.prepare")
-    shape = tuple(network.noise_power.shape)
-    power = torch.stack([interpolate_spectrum(s, shape) for s in spectra]).mean(0)
-    share = float(np.mean([min(max(v.noise_share, LEAST_NOISE), MOST_NOISE) for v in volumes]))
-    network.noise_power.copy_(power * (share / power.mean()))
-    network.signal_level.fill_((1 - share) ** 0.5)
-
-
 def simulated_domain(config: DualConfig, volumes: Sequence[PreparedVolume]) -> list[TrainingVolume]:
     """Grand models at the voxel spacing of the volumes; protein as dark as in raw tomograms."""
-    spacing = float(f"{volumes[0].volume.voxel_spacing_angstrom or 0.0:.3g}")
+    spacing = float(f"{volumes[0].network_volume.voxel_spacing_angstrom or 0.0:.3g}")
     boxes = [specimen(spacing, config.box_side, index) for index in range(config.boxes)]
     sign = np.float32(1 if config.protein == "bright" else -1)
     return [

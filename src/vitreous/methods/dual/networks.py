@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from vitreous.fourier import frequency_radius, interpolate_spectrum
+from vitreous.fourier import frequency_radius, interpolate_spectrum, measured_region
 from vitreous.methods.dual.config import DualConfig
 from vitreous.methods.warm_start import shipped_weights
 from vitreous.networks import DomainDiscriminator, NoiseDecoder, NoiseEncoder, UNet3d, initialize_orthogonally
@@ -31,8 +31,10 @@ class DualNetworks(nn.Module):
     ----------
     noise_power
         (side, side, side) in FFT order: the noise prior, in units of the standardized variance.
-    signal_level
-        Deviation of the signal in a standardized tomogram.
+    tilts
+        (3,) lowest and highest tilt angle in degrees, and the tilt axis, 1 for y and 2 for x.
+    signal_transfer
+        (n,) amplitude that a tomogram has of a density's, at evenly spaced |k| from 0 to Nyquist.
     student
         The denoiser that learns from simulated tomograms after the game, and then predicts; None if there is
         none, and Dn does. See `StudentObjective`.
@@ -41,7 +43,8 @@ class DualNetworks(nn.Module):
     """
 
     noise_power: Tensor
-    signal_level: Tensor
+    tilts: Tensor
+    signal_transfer: Tensor
     codes: Tensor
     filled: Tensor
 
@@ -63,7 +66,8 @@ class DualNetworks(nn.Module):
         self.stride = self.denoiser.stride
         self.receptive_radius = 0  # blocks overlap by half and are blended, whatever the network sees
         self.register_buffer("noise_power", torch.ones((config.patch_side,) * 3))
-        self.register_buffer("signal_level", torch.ones(()))
+        self.register_buffer("tilts", torch.tensor([-90.0, 90.0, 1.0]))
+        self.register_buffer("signal_transfer", torch.ones(config.patch_side // 2 + 1))
         self.register_buffer("codes", torch.zeros(config.queue, config.codes))
         self.register_buffer("filled", torch.zeros((), dtype=torch.int64))
 
@@ -125,17 +129,36 @@ class DualNetworks(nn.Module):
         out: Tensor = self.structural(density)
         if not self.prior:
             return out
-        return self.filtered(self.signal_level * (density + out), self.measured(density.shape[-3:]))
+        return self.filtered(density + out, self.transfer(density.shape[-3:]))
+
+    def departure(self, density: Tensor) -> Tensor:
+        """Power of what Gs changes of the prior's signal, as a share of that signal's; 0 without a prior."""
+        if not self.prior:
+            return torch.zeros((), device=density.device)
+        transfer = self.transfer(density.shape[-3:])
+        change, signal = (self.filtered(v, transfer) for v in (self.structural(density), density))
+        return change.square().mean() / signal.square().mean().clamp_min(EVEN)
+
+    def transfer(self, shape: Sequence[int]) -> Tensor:
+        """What the prior passes of each frequency, on the `rfftn` grid of a shape (z, y, x)."""
+        nodes = self.signal_transfer.float()
+        place = frequency_radius(shape, half=True).to(nodes.device) * (2 * (len(nodes) - 1))
+        place = place.clamp_max(len(nodes) - 1)
+        below = place.floor().long().clamp_max(len(nodes) - 2)
+        return torch.lerp(nodes[below], nodes[below + 1], place - below) * self.measured(shape)
 
     def measured(self, shape: Sequence[int]) -> Tensor:
-        """Where a signal can be, on the `rfftn` grid of a shape: 1 where the prior has power, 0 where not.
+        """Where a signal can be, on the `rfftn` grid of a shape: 1 where the tilts have been, 0 where not.
 
-        At the lowest frequencies, where a ramp leaves the noise little power, it is 1 too.
+        Nor is there any where the prior has no power, but for the lowest frequencies, where a ramp leaves
+        the noise little.
         """
+        lowest, highest, axis = self.tilts.tolist()
+        inside = measured_region(shape, (lowest, highest), half=True, tilt_axis=round(axis))
         power = self.amplitude(shape).square()
         share = power / (power + FAINT * power.mean()).clamp_min(1e-12)
         low = frequency_radius(shape, half=True) < LOWEST
-        return torch.where(low.to(share.device), 1.0, share)
+        return torch.where(low.to(share.device), 1.0, share) * inside.to(share.device)
 
     @property
     def generators(self) -> list[nn.Parameter]:

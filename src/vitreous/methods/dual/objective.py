@@ -109,6 +109,8 @@ class DualObjective:
             + generator_loss(network.judge_clean(played.fake_clean)),
             "divergence": code_divergence(played.codes, network.known_codes),
         }
+        if self.config.departure:
+            losses["departure"] = network.departure(played.clean)
         if self.config.feature_matching:
             losses["feature_matching"] = feature_distance(
                 network.judge_noisy.features(played.noisy), network.judge_noisy.features(played.fake_noisy)
@@ -126,6 +128,7 @@ class DualObjective:
             "adversarial": config.adversarial,
             "divergence": config.divergence,
             "feature_matching": config.feature_matching,
+            "departure": config.departure,
         }
         terms = dict(losses)
         if config.bounded_divergence:

@@ -123,15 +123,29 @@ def estimate_noise_spectrum(
     >>> bool(abs(estimate.power.mean() - 1) < 0.05 and estimate.filled_share > 0.95)
     True
     """
-    shape = tuple(min(PATCH_SIDE, side - side % 2) for side in data.shape)
-    starts = patch_starts(data.shape, shape, mask)
-    blocks = (data[tuple(slice(s, s + n) for s, n in zip(start, shape, strict=True))] for start in starts)
-    spectra = patch_spectra(torch.from_numpy(normalization.apply(block)) for block in blocks)
+    spectra = periodograms(data, normalization, mask)
     inner = INNER_SHARE * highest_frequency(spectra.mean(0))
     spectra = without_gold(spectra, inner)
     total = symmetrize(spectra.mean(0))
     fit, tilt_axis, seen = best_fit(spectra, inner)
     return NoiseSpectrum(fit, total, tilt_axis, seen, inner)
+
+
+def periodograms(
+    data: NDArray[Any], normalization: Normalization, mask: NDArray[np.bool_] | None = None
+) -> Tensor:
+    """Periodograms of patches of a standardized volume, (n, z, y, x) in FFT order."""
+    shape = tuple(min(PATCH_SIDE, side - side % 2) for side in data.shape)
+    starts = patch_starts(data.shape, shape, mask)
+    blocks = (data[tuple(slice(s, s + n) for s, n in zip(start, shape, strict=True))] for start in starts)
+    return patch_spectra(torch.from_numpy(normalization.apply(block)) for block in blocks)
+
+
+def mean_periodogram(
+    data: NDArray[Any], normalization: Normalization, mask: NDArray[np.bool_] | None = None
+) -> Tensor:
+    """Power spectrum of a standardized volume, (z, y, x) in FFT order, in units of its variance."""
+    return symmetrize(periodograms(data, normalization, mask).mean(0))
 
 
 def patch_starts(

@@ -198,15 +198,18 @@ def predict(
 def blended_prediction(
     model: TrainedModel, prepared: PreparedVolume, tile: int, seed: int, progress: Progress
 ) -> NDArray[np.float32]:
-    """Overlapping blocks of a `BlendedMethod`, put together; in the units of its network."""
-    volume = prepared.volume
+    """Overlapping blocks of a `BlendedMethod`, put together; in the units of its network, unbinned."""
+    volume = prepared.network_volume
     predictor = model.method.predictor(model.network, prepared, model.compute.device, seed)
 
     def block_of(place: Tile) -> torch.Tensor:
         block = volume.normalization.apply(read_block(volume.data, place.start, place.shape))
         return predictor(torch.from_numpy(block), place)
 
-    return blend_tiles(volume.data.shape, tile, block_of, progress)
+    blended = blend_tiles(volume.data.shape, tile, block_of, progress)
+    if prepared.binning == 1:
+        return blended
+    return unbin_volume(blended, prepared.binning, prepared.volume.data.shape)
 
 
 def model_description(model: TrainedModel, source: Source, settings: DenoiseSettings) -> dict[str, Any]:

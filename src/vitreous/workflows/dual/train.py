@@ -105,12 +105,17 @@ def resume_dual(run_dir: Path, progress: Progress) -> dict[str, Any]:
 
 
 def config_of(request: DualTrainRequest) -> DualConfig:
-    """The configuration, with the contrast that was asked for: by the request, by itself, or dark."""
+    """The configuration, with the contrast that was asked for: by the request, by itself, or dark.
+
+    The networks see the voxels that both domains were brought to, not binned ones.
+    """
     if request.protein not in (None, "dark", "bright"):
         raise InputError(f"--protein {request.protein} is unknown", remedy="use dark or bright")
     config: Any = chosen_config("dual", request.settings)
     said = config.protein if "protein" in config.model_fields_set else "dark"
-    return DualConfig.model_validate({**config.model_dump(), "protein": request.protein or said})
+    return DualConfig.model_validate(
+        {**config.model_dump(), "protein": request.protein or said, "binning": config.binning or 1}
+    )
 
 
 def input_digests(request: DualTrainRequest) -> dict[str, str]:
