@@ -104,7 +104,7 @@ class Dual:
             share,
             binning,
             working,
-            None if working is None else seen.power,
+            None if working is None else seen.power * working.normalization.deviation**2,
             total_spectrum=seen.total,
             summary=summary,
             tilt_axis=spectrum.tilt_axis,

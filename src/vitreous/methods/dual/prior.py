@@ -12,6 +12,7 @@ from vitreous.fourier import estimated_tilt_range, frequency_radius, interpolate
 from vitreous.fourier.turning import whole_spectrum
 from vitreous.methods.dual.networks import DualNetworks
 from vitreous.methods.method import PreparedVolume
+from vitreous.methods.noise_model.method import seen_spectrum
 from vitreous.methods.noise_model.spectrum import UNCERTAIN, mean_periodogram
 from vitreous.training import TrainingVolume
 
@@ -30,7 +31,7 @@ def set_prior(
         If the volumes were not prepared by `Dual.prepare`.
     """
     side = network.noise_power.shape[0]
-    noise = mean_of([v.working_spectrum if v.working else v.noise_spectrum for v in volumes], side)
+    noise = mean_of([seen_spectrum(v) for v in volumes], side)
     total = mean_of([v.total_spectrum for v in volumes], side)
     share = float(np.mean([min(max(v.noise_share, LEAST_NOISE), MOST_NOISE) for v in volumes]))
     network.noise_power.copy_(noise * (share / noise.mean()))
