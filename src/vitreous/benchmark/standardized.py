@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vitreous.benchmark.cases import Case, CaseKind, make_case
-from vitreous.benchmark.contestants import denoised, trained_on_pairs, training_cases
+from vitreous.benchmark.contestants import binning_of, denoised, trained_on_pairs, training_cases
 from vitreous.benchmark.cost import measured_cost
 from vitreous.benchmark.runner import Record
 from vitreous.benchmark.scores import BORDER, score
@@ -76,9 +76,13 @@ def standard(volume: Array) -> Array:
 
 
 def topaz_like(kind: CaseKind, case: Case, seed: int, width: int, progress: Progress) -> Array:
-    """A Noise2Noise U-Net trained on the halves of other tomograms, as general models are."""
+    """A Noise2Noise U-Net trained on the halves of other tomograms, as general models are.
+
+    It sees the case binned as the noise model does.
+    """
     volumes = []
     for other in training_cases(kind):
         halves = [replace(other.volume, data=half) for half in other.halves]
         volumes.append(standardized(Source(other.volume, halves[0], halves[1]), needs_target=True)[0])
-    return trained_on_pairs(volumes, case.noisy, PairConfig(width=width), seed, progress)
+    config = PairConfig(width=width, binning=binning_of(case))
+    return trained_on_pairs(volumes, case.noisy, config, seed, progress)
