@@ -5,16 +5,21 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from vitreous.benchmark.cases import CaseKind, make_case
+from vitreous.benchmark.cases import Case, CaseKind, make_case
+from vitreous.benchmark.contestants import training_cases
 from vitreous.benchmark.cost import measured_cost
 from vitreous.benchmark.runner import Record
 from vitreous.benchmark.standardized import denoised_or_topaz
 from vitreous.core import InputError, Poses, Progress
+from vitreous.inference import choose_device
+from vitreous.methods.dual import Dual, DualConfig, standardized_density
 from vitreous.metrics import average_precision, detection_scores, match_picks
 from vitreous.picking import DogConfig, pick_blobs
+from vitreous.workflows.denoise import DenoiseSettings, Source, denoise_source, untrained
 
 PICKS_PER_PARTICLE = 500 / 407  # the paper's 500 picks; precision over recall says how many were true
 DISTANCE_ANGSTROM = 80.0
+OF_ITS_KIND = "dual, ribosomes"  # its clean domain is of the same kind of specimen
 
 
 def measure_picks(kind: CaseKind, seed: int, method: str, progress: Progress) -> Record:
@@ -28,9 +33,28 @@ def measure_picks(kind: CaseKind, seed: int, method: str, progress: Progress) ->
     case = make_case(kind, seed)
     if case.ground.poses is None:
         raise InputError("clean volumes do not say where particles are", remedy="leave out --data")
+    training_cases(kind)  # what they take to be made is no cost of the methods that see them
     with measured_cost() as cost:
-        result = denoised_or_topaz(kind, case, seed, method, progress)
+        if method == OF_ITS_KIND:
+            result = dual_of_its_kind(kind, case, seed, progress)
+        else:
+            result = denoised_or_topaz(kind, case, seed, method, progress)
     return {**picking_scores(result, case.ground.poses, case.ground.spacing_angstrom), **cost}
+
+
+def dual_of_its_kind(kind: CaseKind, case: Case, seed: int, progress: Progress) -> NDArray[np.float32]:
+    """DUAL between the case and densities of other specimens of the same kind, as `--clean` would give it."""
+    clean = tuple(
+        standardized_density(-other.ground.density, "specimen", other.ground.spacing_angstrom)
+        for other in training_cases(kind)
+    )
+
+    def method_of(config: DualConfig, precision: str) -> Dual:
+        return Dual(config, precision=precision, clean=clean)
+
+    model = untrained(method_of, DualConfig(), choose_device("auto"), seed)
+    settings = DenoiseSettings(method=Dual.name, seed=seed)
+    return denoise_source(Source(case.volume), settings, progress, model=model).data
 
 
 def picking_scores(volume: NDArray[np.float32], truth: Poses, spacing_angstrom: float) -> dict[str, float]:
