@@ -101,8 +101,9 @@ class Setup:
     def dual(self) -> DualConfig:
         """DUAL's settings."""
         if not self.dual_steps:
-            return DualConfig.paper().model_copy(update={"noise_prior": True, "through_denoiser": False})
-        return DualConfig(steps=self.dual_steps, width=self.dual_width)
+            ours = {"noise_prior": True, "through_denoiser": False, "departure": DualConfig().departure}
+            return DualConfig.paper().model_copy(update=ours)
+        return DualConfig(steps=self.dual_steps, width=self.dual_width, binning=1)
 
 
 SCALES: dict[Scale, Setup] = {

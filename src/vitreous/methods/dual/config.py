@@ -61,7 +61,8 @@ class DualConfig(LearnedConfig):
         Whether it is dark or bright in the tomograms, for the built-in clean domain; "seen": as the first
         tomogram looks, dark where that does not tell.
     binning
-        The networks see the tomograms binned; None: as far as their noise spectrum has no signal beyond.
+        The networks see the tomograms binned; None: where 97 % of the variance is noise, as far as there is
+        no signal beyond.
     voxel_spacing_angstrom
         Of what the networks see; fixed by the training.
     """
@@ -82,7 +83,7 @@ class DualConfig(LearnedConfig):
     adversarial: NonNegativeFloat = 1.0
     divergence: NonNegativeFloat = 0.1
     feature_matching: NonNegativeFloat = 0.0
-    departure: NonNegativeFloat = 10.0
+    departure: NonNegativeFloat = 30.0
     bounded_divergence: bool = True
     student_ratio: NonNegativeFloat = 2.5
     student_width: PositiveInt = WIDTH

@@ -21,6 +21,7 @@ from vitreous.methods.dual.prior import set_prior
 from vitreous.methods.dual.strength import with_strength
 from vitreous.methods.dual.student import StudentObjective
 from vitreous.methods.method import PreparedVolume, binned, placed, predict_mirrored
+from vitreous.methods.noise_model.method import VERY_NOISY
 from vitreous.methods.noise_model.spectrum import estimate_noise_spectrum
 from vitreous.methods.supervised.pairs import check_spacing, specimen
 from vitreous.metrics import find_outliers, measure_polarity
@@ -87,7 +88,8 @@ class Dual:
                 remedy="rescale it, or train a model on tomograms like it",
             )
         spectrum = estimate_noise_spectrum(volume.data, volume.normalization, volume.mask)
-        binning = binning or spectrum.useful_binning()
+        if binning is None:  # else it aims at detail that the tomogram does not show
+            binning = spectrum.useful_binning() if spectrum.noise_share > VERY_NOISY else 1
         working = None if binning == 1 else binned(volume, binning)
         seen = spectrum
         if working is not None:  # anew: cut out of the other, it was 30 % off

@@ -59,8 +59,7 @@ def signal_transfer(
 
     What tomograms have beyond their noise, where they were measured, over the power of densities like theirs:
     contrast transfer without its sign, envelope and interpolation together. From the first shell on in which
-    the noise hides it, it goes on as the last three shells went, up or down to nothing, but never to more
-    than the noise can hide.
+    the noise may hide it, it goes evenly to nothing at Nyquist, or is as little as was measured.
 
     Parameters
     ----------
@@ -91,10 +90,10 @@ def signal_transfer(
     if not len(clear):
         return torch.full((count,), level)
     known = np.sqrt(signal[clear] / power[clear])
-    slope = np.polyfit(clear[-3:], known[-3:], 1)[0] if len(clear) > 2 else 0.0
-    beyond = np.maximum(np.arange(count) - clear[-1], 0)
-    passed = np.maximum(np.interp(np.arange(count), clear, known) + slope * beyond, 0)
-    most = np.sqrt((signal + UNCERTAIN * n) / power)
+    if clear[-1] < count - 1:
+        clear, known = np.append(clear, count - 1), np.append(known, 0)
+    passed = np.interp(np.arange(count), clear, known)
+    most = np.sqrt(np.maximum(signal, UNCERTAIN * n) / power)
     return torch.from_numpy(np.fmin(passed, most)).float()
 
 
