@@ -328,3 +328,13 @@ def test_a_model_takes_voxels_that_are_whole_fractions_of_its_own():
     assert method.prepare(faint()).binning == 2
     with pytest.raises(InputError, match=r"voxels of 14 Å, and the model was trained on 20 Å"):
         method.prepare(TrainingVolume(white(0), AS_IS, name="v", voxel_spacing_angstrom=14.0))
+
+
+def test_a_thin_volume_is_not_binned_away():
+    method = Dual(DualConfig(**TINY, voxel_spacing_angstrom=30.0))
+    thin = TrainingVolume(white(0, (20, 64, 64)), AS_IS, name="thin", voxel_spacing_angstrom=10.0)
+    with pytest.raises(InputError, match="is 20 voxels thin, too thin to be binned 3 ×"):
+        method.prepare(thin)
+    coarse = TrainingVolume(white(0), AS_IS, name="v", voxel_spacing_angstrom=30.0 / 8)
+    with pytest.raises(InputError, match="trained on 30 Å"):
+        method.prepare(coarse)

@@ -24,7 +24,9 @@ Seed = Annotated[int, typer.Option(help="Seed of every random draw.", min=0, max
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Show warnings only.")]
 Json = Annotated[bool, typer.Option("--json", help="Print the result as one JSON object.")]
-Steps = Annotated[int | None, typer.Option(help="Training steps; where there are rounds, of each.", min=1)]
+Steps = Annotated[
+    int | None, typer.Option(help="Training steps; of the first round where there are several.", min=1)
+]
 TimeBudget = Annotated[str | None, typer.Option(help="Training time instead of steps: 90s, 10m, 2h.")]
 MaxMemory = Annotated[str | None, typer.Option(help="Memory to stay under, such as 8GB.")]
 Config = Annotated[

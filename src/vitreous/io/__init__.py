@@ -31,12 +31,13 @@ from vitreous.io.structure_cache import fetch_structure, structure_cache_folder
 from vitreous.io.structures import read_atomic_model, read_density_map
 from vitreous.io.tilt_series import open_tilt_series
 from vitreous.io.tilts import read_tilt_angles
-from vitreous.io.volumes import open_volume, volume_warnings, write_volume
+from vitreous.io.volumes import WRITTEN_SUFFIXES, open_volume, volume_warnings, write_volume, written_suffix
 
 __all__ = [
     "ALIGNMENT_SCORE",
     "SHREC21_CLASSES",
     "SUBSET",
+    "WRITTEN_SUFFIXES",
     "CopickPicks",
     "DynamoTable",
     "HalfSplit",
@@ -83,4 +84,5 @@ __all__ = [
     "write_star",
     "write_text_atomic",
     "write_volume",
+    "written_suffix",
 ]

@@ -21,7 +21,7 @@ from vitreous.io.ome_zarr_writer import write_ome_zarr
 
 MRC_SUFFIXES = (".mrc", ".rec", ".map", ".st", ".mrcs", ".ali")
 _COMPRESSED_SUFFIXES = (".gz", ".bz2")
-_WRITTEN_SUFFIXES = (".mrc", ".rec", ".map")
+WRITTEN_SUFFIXES = (".mrc", ".rec", ".map", ".zarr")
 _ZARR_DTYPES = ("float16", "float32", "float64", "int8", "int16", "int32", "uint8", "uint16", "uint32")
 _DEFAULT_LABEL = "vitreous"
 _PLAUSIBLE_ANGSTROM = (0.1, 1000.0)
@@ -137,7 +137,7 @@ def write_volume(
         full, …), or the voxels do not fit `dtype`.
     """
     target, kind, text = Path(path), np.dtype(dtype), label or _DEFAULT_LABEL
-    suffix = _written_suffix(target)
+    suffix = written_suffix(target)
     _refuse_input(target, volume.path)
     if suffix != ".zarr":
         write_mrc(target, volume, overwrite=overwrite, label=text, dtype=kind)
@@ -193,13 +193,12 @@ def _has_map_identifier(file: Path) -> bool:
         return stream.read(212)[208:211] == b"MAP"
 
 
-def _written_suffix(target: Path) -> str:
+def written_suffix(target: Path) -> str:
+    """The suffix of an output, in small letters; InputError if no volume is written under it."""
     suffix = target.suffix.lower()
-    if suffix not in (*_WRITTEN_SUFFIXES, ".zarr"):
-        kind = f"of type {suffix!r}" if suffix else "without suffix"
-        raise InputError(
-            f"cannot write files {kind}", path=target, remedy="name the output .mrc, .rec, .map or .zarr"
-        )
+    if suffix not in WRITTEN_SUFFIXES:
+        remedy = f"name the output {', '.join(WRITTEN_SUFFIXES)}"
+        raise InputError("the output is of no type that is written here", path=target, remedy=remedy)
     return suffix
 
 

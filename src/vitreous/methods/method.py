@@ -316,8 +316,9 @@ def binned(volume: TrainingVolume, factor: int) -> TrainingVolume:
     """The standardized volume on a coarser grid, held in memory; its target and mask alike."""
     data = bin_volume(volume.data, volume.normalization, factor)
     target = None if volume.target is None else bin_volume(volume.target, volume.normalization, factor)
-    normalization = Normalization(0.0, float(data.std()), -np.inf, np.inf)
     mask = None if volume.mask is None else volume.mask[::factor, ::factor, ::factor]
+    inside = data if mask is None or not mask.any() else data[mask]
+    normalization = Normalization(0.0, float(inside.std()), -np.inf, np.inf)
     spacing = volume.voxel_spacing_angstrom
     coarse = None if spacing is None else factor * spacing
     return TrainingVolume(data, normalization, mask, f"{volume.name} binned {factor} ×", target, coarse)

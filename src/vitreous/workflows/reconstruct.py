@@ -24,13 +24,13 @@ from vitreous.io import (
     remove_stale,
     volume_warnings,
     write_volume,
+    written_suffix,
 )
 from vitreous.simulate import Window, reconstruction_bytes, sirt, weighted_back_projection
 from vitreous.workflows.tilt_images import OpenedSeries, depth_of, open_series, prepared_images
 
 Array = NDArray[np.float32]
 Method = Literal["wbp", "sirt"]
-WRITTEN_SUFFIXES = (".mrc", ".rec", ".map", ".zarr")
 BASE_BYTES = 400_000_000  # Python, torch and the libraries
 IMAGE_COPIES = 3  # as float32: all of them, those of one tomogram, and inverted
 LEAST_IMAGES = 2  # of each reconstruction
@@ -191,10 +191,7 @@ def check_settings(settings: ReconstructSettings) -> None:
 
 def check_outputs(request: ReconstructRequest, series: OpenedSeries, depth: int) -> None:
     """Raise InputError if an output is of no type that is written, exists, or would spoil an input."""
-    suffix = request.output.suffix.lower()
-    if suffix not in WRITTEN_SUFFIXES:
-        remedy = f"name the output {', '.join(WRITTEN_SUFFIXES)}"
-        raise InputError("the output is of no type that is written here", path=request.output, remedy=remedy)
+    written_suffix(request.output)
     size = 4 * depth * math.prod(series.stack.shape[1:])
     for path in request.outputs().values():
         if any(path.resolve() == source.resolve() for source in (request.input, request.tilts)):

@@ -22,8 +22,8 @@ from vitreous.methods.dual.strength import with_strength
 from vitreous.methods.dual.student import StudentObjective
 from vitreous.methods.method import PreparedVolume, binned, placed, predict_mirrored
 from vitreous.methods.noise_model.method import VERY_NOISY
-from vitreous.methods.noise_model.spectrum import estimate_noise_spectrum
-from vitreous.methods.supervised.pairs import check_spacing, specimen
+from vitreous.methods.noise_model.spectrum import NoiseSpectrum, estimate_noise_spectrum
+from vitreous.methods.supervised.pairs import COARSEST_ANGSTROM, check_spacing, specimen
 from vitreous.metrics import find_outliers, measure_polarity
 from vitreous.networks.unet3d import unet_bytes_per_voxel
 from vitreous.training import CheckpointStore, TrainingRecord, TrainingVolume, tell_time, train
@@ -31,6 +31,8 @@ from vitreous.training import CheckpointStore, TrainingRecord, TrainingVolume, t
 SAME_SPACING = 0.03  # relative
 LOOKED_AT = 192  # voxels along an edge of the middle in which the contrast is judged
 STUDENT_STEP = 0.5  # of a step of the game, in time
+MOST_BINNING = 4  # blocks that are binned hold 80³ times the cube of it
+FEWEST_BINNED = 16  # voxels along an edge of what is left
 LEAST_CORRELATION = 0.02  # of a denoised volume with its tomogram
 
 
@@ -80,16 +82,21 @@ class Dual:
         """
         check_spacing(volume.voxel_spacing_angstrom, volume.name)
         found, wanted = volume.voxel_spacing_angstrom or 0.0, self.config.voxel_spacing_angstrom
-        binning = self.config.binning if wanted is None else max(1, round(wanted / found))
-        if wanted is not None and binning is not None and abs(binning * found / wanted - 1) > SAME_SPACING:
-            raise InputError(
-                f"has voxels of {found:.4g} Å, and the model was trained on {wanted:.4g} Å",
-                path=volume.name,
-                remedy="rescale it, or train a model on tomograms like it",
-            )
+        binning = self.config.binning
+        if wanted is not None:
+            binning = max(1, round(wanted / found))
+            if binning > MOST_BINNING or abs(binning * found / wanted - 1) > SAME_SPACING:
+                raise InputError(
+                    f"has voxels of {found:.4g} Å, and the model was trained on {wanted:.4g} Å",
+                    path=volume.name,
+                    remedy="rescale it, or train a model on tomograms like it",
+                )
+        if binning is not None and binning > 1 and min(volume.data.shape) < FEWEST_BINNED * binning:
+            text = f"is {min(volume.data.shape)} voxels thin, too thin to be binned {binning} ×"
+            raise InputError(text, path=volume.name, remedy="train a model on tomograms like it")
         spectrum = estimate_noise_spectrum(volume.data, volume.normalization, volume.mask)
-        if binning is None:  # else it aims at detail that the tomogram does not show
-            binning = spectrum.useful_binning() if spectrum.noise_share > VERY_NOISY else 1
+        if binning is None:
+            binning = self._useful_binning(spectrum, volume)
         working = None if binning == 1 else binned(volume, binning)
         seen = spectrum
         if working is not None:  # anew: cut out of the other, it was 30 % off
@@ -97,7 +104,7 @@ class Dual:
         share = min(seen.noise_share, 1.0)
         summary = {"noise share of variance": f"{share:.0%}"}
         if working is not None:
-            summary["networks work on"] = f"the volume binned {binning} ×"
+            summary["network works on"] = f"the volume binned {binning} ×"
         if wanted is None:
             summary["clean domain"] = "as given" if self.clean else "simulated grand models"
         return PreparedVolume(
@@ -111,6 +118,15 @@ class Dual:
             summary=summary,
             tilt_axis=spectrum.tilt_axis,
         )
+
+    def _useful_binning(self, spectrum: NoiseSpectrum, volume: TrainingVolume) -> int:
+        """1 but where nearly all is noise: elsewhere the aim is detail that the tomogram does not show."""
+        if spectrum.noise_share <= VERY_NOISY:
+            return 1
+        most = int(min(volume.data.shape)) // FEWEST_BINNED
+        if not self.clean:
+            most = min(most, int(COARSEST_ANGSTROM / (volume.voxel_spacing_angstrom or 1.0)))
+        return max(1, min(spectrum.useful_binning(), most))
 
     def adapted(self, volumes: Sequence[PreparedVolume]) -> Dual:
         """The voxel spacing and the contrast that the networks see are fixed."""

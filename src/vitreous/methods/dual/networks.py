@@ -145,7 +145,8 @@ class DualNetworks(nn.Module):
         place = frequency_radius(shape, half=True).to(nodes.device) * (2 * (len(nodes) - 1))
         place = place.clamp_max(len(nodes) - 1)
         below = place.floor().long().clamp_max(len(nodes) - 2)
-        return torch.lerp(nodes[below], nodes[below + 1], place - below) * self.measured(shape)
+        passed = torch.lerp(nodes[below], nodes[below + 1], place - below)
+        return passed * self.measured(shape).to(passed.device)
 
     def measured(self, shape: Sequence[int]) -> Tensor:
         """Where a signal can be, on the `rfftn` grid of a shape: 1 where the tilts have been, 0 where not.

@@ -17,6 +17,7 @@ from vitreous.methods.noise_model.spectrum import UNCERTAIN, mean_periodogram
 from vitreous.training import TrainingVolume
 
 MOST_NOISE, LEAST_NOISE = 0.995, 0.05  # share of the variance: beyond it the estimate is chance
+MOST_PASSED = 5.0  # smoothed densities have next to nothing at high frequency: that says nothing of transfer
 CLEAR = 0.15  # of the noise's power: the spectrum of the noise has been a tenth too low in a shell
 
 
@@ -34,22 +35,35 @@ def set_prior(
     noise = mean_of([seen_spectrum(v) for v in volumes], side)
     total = mean_of([v.total_spectrum for v in volumes], side)
     share = float(np.mean([min(max(v.noise_share, LEAST_NOISE), MOST_NOISE) for v in volumes]))
-    network.noise_power.copy_(noise * (share / noise.mean()))
-    network.tilts.copy_(torch.tensor(tilts_of(noise, [v.tilt_axis for v in volumes])))
+    network.noise_power.copy_(noise)
+    network.tilts.copy_(torch.tensor(tilts_of(volumes)))
     densities = mean_of([mean_periodogram(v.data, v.normalization, v.mask) for v in clean], side)
-    count = len(network.signal_transfer)
-    level = (1 - share) ** 0.5
-    passed = signal_transfer(noise, total, densities, network.measured(noise.shape), level, count)
-    network.signal_transfer.copy_(passed)
+    count, measured = len(network.signal_transfer), network.measured(noise.shape).cpu()
+    level = float((1 - share) * total.mean()) ** 0.5
+    network.signal_transfer.copy_(signal_transfer(noise, total, densities, measured, level, count))
 
 
-def tilts_of(noise: Tensor, axes: Sequence[int | None]) -> tuple[float, float, float]:
-    """Lowest and highest tilt angle in degrees that the noise shows, and the axis; all angles if none."""
-    for axis in dict.fromkeys((axes[0] or 1, 1, 2)):
-        seen = estimated_tilt_range(noise, axis)
-        if seen is not None:
-            return (*seen, float(axis))
-    return (-90.0, 90.0, 1.0)
+def tilts_of(volumes: Sequence[PreparedVolume]) -> tuple[float, float, float]:
+    """Lowest and highest tilt angle in degrees of all volumes, and their axis.
+
+    All angles if the noise of one shows no gap, or the axes differ.
+    """
+    found = [tilts_seen(v) for v in volumes]
+    ranges = [limits for limits, _ in found if limits is not None]
+    axes = {axis for _, axis in found}
+    if len(ranges) < len(found) or len(axes) > 1:
+        return (-90.0, 90.0, 1.0)
+    return (min(low for low, _ in ranges), max(high for _, high in ranges), float(axes.pop()))
+
+
+def tilts_seen(volume: PreparedVolume) -> tuple[tuple[float, float] | None, int]:
+    """The tilt range in degrees that a volume's noise shows, None if it shows no gap, and the axis."""
+    likely = volume.tilt_axis or 1
+    for axis in (likely, 3 - likely):
+        limits = estimated_tilt_range(seen_spectrum(volume), axis)
+        if limits is not None:
+            return limits, axis
+    return None, likely
 
 
 def signal_transfer(
@@ -85,7 +99,7 @@ def signal_transfer(
     n, both = (shell_means(p, edges, where).numpy() for p in (noise, total))
     power = np.maximum(shell_means(densities, edges, held).numpy(), 1e-12)
     signal = np.maximum(both - n, 0)
-    shows = (signal > CLEAR * n) | np.isnan(n)
+    shows = ((signal > CLEAR * n) & (signal < MOST_PASSED**2 * power)) | np.isnan(n)
     clear = np.flatnonzero(np.logical_and.accumulate(shows) & ~np.isnan(n))
     if not len(clear):
         return torch.full((count,), level)

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from vitreous.fourier import patch_spectra, symmetrize
 from vitreous.losses import masked_mean_square
 from vitreous.methods.method import PreparedVolume, VolumeIndependent, batch_of, binned, placed
-from vitreous.methods.noise_model.spectrum import PATCH_SIDE, patch_starts
+from vitreous.methods.noise_model.spectrum import patch_cuts
 from vitreous.methods.warm_start import WarmConfig
 from vitreous.networks.unet3d import unet_bytes_per_voxel
 from vitreous.training import PatchSampler, TrainingVolume
@@ -83,11 +83,7 @@ def pair_noise_spectrum(volume: TrainingVolume) -> Tensor:
     if volume.target is None:
         raise ValueError("the volume has no partner")
     data, target, apply = volume.data, volume.target, volume.normalization.apply
-    shape = tuple(min(PATCH_SIDE, side - side % 2) for side in data.shape)
-    cuts = (
-        tuple(slice(s, s + n) for s, n in zip(start, shape, strict=True))
-        for start in patch_starts(data.shape, shape, volume.mask)
-    )
+    cuts = patch_cuts(data.shape, volume.mask)
     differences = (torch.from_numpy((apply(data[c]) - apply(target[c])) / 2) for c in cuts)
     return symmetrize(patch_spectra(differences).mean(0))
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from vitreous.core import Normalization
-from vitreous.methods.noise_model.spectrum import PATCH_SIDE, NoiseSpectrum, patch_starts
+from vitreous.methods.noise_model.spectrum import NoiseSpectrum, patch_cuts
 from vitreous.methods.stabilizer import Stabilizer
 
 CELL = 4  # voxels: their mean is more specimen than noise
@@ -46,11 +46,9 @@ def signal_dependence(
     -------
     What makes the variance even, or None where that changes by less than 4 %.
     """
-    side = tuple(min(PATCH_SIDE, n - n % 2) for n in data.shape)
     densities: list[Tensor] = []
     powers: list[Tensor] = []
-    for start in patch_starts(data.shape, side, mask):
-        cut = tuple(slice(s, s + n) for s, n in zip(start, side, strict=True))
+    for cut in patch_cuts(data.shape, mask):
         patch = torch.from_numpy(normalization.apply(data[cut]))
         noise = patch
         for axis in range(3):

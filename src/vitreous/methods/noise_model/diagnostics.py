@@ -12,7 +12,7 @@ from torch import Tensor
 
 from vitreous.core import Normalization
 from vitreous.fourier import patch_spectra, shell_means
-from vitreous.methods.noise_model.spectrum import PATCH_SIDE, patch_starts
+from vitreous.methods.noise_model.spectrum import PATCH_SIDE, patch_cuts
 
 SHELLS = 16
 SMALL_SIGNAL = 0.5  # a shell counts if the signal power there is below this share of the noise power
@@ -71,10 +71,8 @@ def check_residual(
     mask
         Optional specimen mask: only patches mostly inside it count, as they did for the estimate.
     """
-    shape = tuple(min(PATCH_SIDE, side - side % 2) for side in data.shape)
     pairs = []
-    for start in patch_starts(data.shape, shape, mask):
-        cut = tuple(slice(s, s + n) for s, n in zip(start, shape, strict=True))
+    for cut in patch_cuts(data.shape, mask):
         before = torch.from_numpy(normalization.apply(data[cut]))
         pairs.append((before, before - torch.from_numpy(normalization.apply(denoised[cut]))))
     total = patch_spectra(p[0] for p in pairs).mean(0)

@@ -8,7 +8,7 @@ from typing import ClassVar
 
 import numpy as np
 import torch
-from pydantic import PositiveInt
+from pydantic import PositiveFloat, PositiveInt
 from torch import Tensor, nn
 
 from vitreous.fourier import NoiseGenerator, crop_spectrum
@@ -57,9 +57,9 @@ class NoiseModelConfig(WarmConfig):
     """
 
     steps: PositiveInt | None = None
-    alpha: float | None = None
-    binning: int | None = None
-    draws: int = 16
+    alpha: PositiveFloat | None = None
+    binning: PositiveInt | None = None
+    draws: PositiveInt = 16
 
 
 class NoiseModel:

@@ -14,7 +14,7 @@ S at the lowest frequencies too, wedge and ramp included, without being told the
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import product
 from typing import Any
@@ -135,10 +135,8 @@ def periodograms(
     data: NDArray[Any], normalization: Normalization, mask: NDArray[np.bool_] | None = None
 ) -> Tensor:
     """Periodograms of patches of a standardized volume, (n, z, y, x) in FFT order."""
-    shape = tuple(min(PATCH_SIDE, side - side % 2) for side in data.shape)
-    starts = patch_starts(data.shape, shape, mask)
-    blocks = (data[tuple(slice(s, s + n) for s, n in zip(start, shape, strict=True))] for start in starts)
-    return patch_spectra(torch.from_numpy(normalization.apply(block)) for block in blocks)
+    cuts = patch_cuts(data.shape, mask)
+    return patch_spectra(torch.from_numpy(normalization.apply(data[cut])) for cut in cuts)
 
 
 def mean_periodogram(
@@ -146,6 +144,13 @@ def mean_periodogram(
 ) -> Tensor:
     """Power spectrum of a standardized volume, (z, y, x) in FFT order, in units of its variance."""
     return symmetrize(periodograms(data, normalization, mask).mean(0))
+
+
+def patch_cuts(volume: Sequence[int], mask: NDArray[np.bool_] | None = None) -> Iterator[tuple[slice, ...]]:
+    """Where the patches lie that spectra are estimated from: of 32 voxels, even sides if there are fewer."""
+    shape = tuple(min(PATCH_SIDE, side - side % 2) for side in volume)
+    for start in patch_starts(volume, shape, mask):
+        yield tuple(slice(s, s + n) for s, n in zip(start, shape, strict=True))
 
 
 def patch_starts(

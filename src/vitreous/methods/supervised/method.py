@@ -7,12 +7,10 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import ClassVar, Literal, Self, TypeVar
 
-import numpy as np
 import torch
 from pydantic import PositiveFloat, PositiveInt
 from torch import Tensor, nn
 
-from vitreous.core import Normalization
 from vitreous.inference.predict import Predictor
 from vitreous.losses import masked_mean_square
 from vitreous.methods.method import (
@@ -27,6 +25,7 @@ from vitreous.methods.method import (
 from vitreous.methods.noise_model import NoiseModel, NoiseModelConfig
 from vitreous.methods.noise_model.method import PatchNoise, seen_spectrum
 from vitreous.methods.supervised.pairs import (
+    AS_IS,
     CLEAR_SKEWNESS,
     clean_boxes,
     described,
@@ -36,7 +35,6 @@ from vitreous.methods.supervised.pairs import (
 from vitreous.networks import DnCnn3d, FfdNet3d, VNet3d
 from vitreous.training import Patch, PatchSampler, TrainingVolume
 
-AS_IS = Normalization(0.0, 1.0, -np.inf, np.inf)
 SEEN = ("noise share of variance", "Fourier space filled by noise", "tilt axis", "network works on")
 UNCLEAR = (
     "The grey values do not tell whether protein is dark or bright; it was taken to be dark. If it is not, "

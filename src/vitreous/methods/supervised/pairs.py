@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
 
-from vitreous.core import InputError
-from vitreous.fourier import estimated_tilt_range, patch_spectra
+from vitreous.core import InputError, Normalization
+from vitreous.fourier import estimated_tilt_range
 from vitreous.methods.method import PreparedVolume
-from vitreous.methods.noise_model.spectrum import PATCH_SIDE, patch_starts
+from vitreous.methods.noise_model.spectrum import mean_periodogram, patch_cuts
 from vitreous.simulate import SHREC_STRUCTURES, crowd, find_complex, wedge_filtered
 from vitreous.training import TrainingVolume
 
@@ -28,6 +27,7 @@ Kind = TypeVar("Kind", bound=np.generic)
 
 BLOCK = 4  # voxels: the mean of such a block is more specimen than noise
 CLEAR_SKEWNESS = 0.1  # 0.27 at least in the simulated cases, crowded or with noise twelve times the signal
+AS_IS = Normalization(0.0, 1.0, -np.inf, np.inf)
 MOST_NOISE = 0.995  # share of the variance; with less signal the estimate of its strength is chance
 
 Array = NDArray[np.float32]
@@ -91,7 +91,8 @@ def skewness_of_blocks(volume: TrainingVolume) -> float:
     Dense matter is the exception among ice. Slow changes of the background are taken off.
     """
     means = []
-    for patch in _patches(volume.data, volume.mask):
+    for cut in patch_cuts(volume.data.shape, volume.mask):
+        patch = volume.data[cut]
         block = torch.from_numpy(volume.normalization.apply(patch))[None]
         coarse = F.avg_pool3d(block, tuple(min(BLOCK, side) for side in patch.shape))
         means.append((coarse - coarse.mean()).flatten())
@@ -123,7 +124,7 @@ def clean_boxes(style: Style, count: int, side: int) -> tuple[Array, ...]:
             box = wedge_filtered(box, style.tilt_range_deg)
         box = about_axis(box, style.tilt_axis)
         boxes.append(box - box.mean())
-    power = np.mean([float(patch_spectra(map(torch.from_numpy, _patches(box))).mean()) for box in boxes])
+    power = np.mean([float(mean_periodogram(box, AS_IS).mean()) for box in boxes])
     scale = np.float32(style.signal_deviation / np.sqrt(power))
     return tuple(box * scale for box in boxes)
 
@@ -154,13 +155,6 @@ def specimen(voxel_spacing_angstrom: float, side: int, index: int) -> Array:
         sheets=1,
         voxel_spacing_angstrom=voxel_spacing_angstrom,
     ).density
-
-
-def _patches(data: NDArray[Any], mask: NDArray[np.bool_] | None = None) -> Iterator[NDArray[Any]]:
-    """The patches that a noise spectrum would be estimated from."""
-    shape = tuple(min(PATCH_SIDE, side - side % 2) for side in data.shape)
-    for start in patch_starts(data.shape, shape, mask):
-        yield data[tuple(slice(s, s + n) for s, n in zip(start, shape, strict=True))]
 
 
 def described(style: Style, count: int, side: int) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import TypeVar
 
-from vitreous.methods.method import PreparedVolume
+from vitreous.methods.method import PreparedVolume, binned
 from vitreous.methods.noise2noise import pair_noise_spectrum
 from vitreous.methods.noise_model import NoiseModel
 from vitreous.methods.wedge.config import WedgeConfig
@@ -21,7 +21,12 @@ def prepared_for_filling(volume: TrainingVolume, config: WedgeConfig) -> Prepare
     if volume.target is None:
         prepared = replace(NoiseModel(config).prepare(volume), stabilizer=None)
     else:
-        prepared = PreparedVolume(volume, pair_noise_spectrum(volume), summary=config.beginning)
+        binning = config.binning or 1
+        working = None if binning == 1 else binned(volume, binning)
+        spectrum = pair_noise_spectrum(volume)
+        prepared = PreparedVolume(
+            volume, spectrum, binning=binning, working=working, summary=config.beginning
+        )
     wedge = wedge_of(prepared, config)
     how = "estimated from the noise" if config.tilt_range_deg is None else "as given"
     summary = {

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from vitreous.core import InputError, Interrupted, Progress, TrainingDiverged, VitreousError
-from vitreous.io import check_writable
-from vitreous.workflows.denoise_files.one import WRITTEN_SUFFIXES, denoise_file
+from vitreous.io import WRITTEN_SUFFIXES, check_writable
+from vitreous.workflows.denoise_files.one import denoise_file
 from vitreous.workflows.denoise_files.request import DenoiseOutcome, DenoiseRequest
 from vitreous.workflows.denoise_files.shared_model import train_shared
 from vitreous.workflows.run_directory import RunDirectory, check_unchanged

@@ -16,6 +16,7 @@ from vitreous.io import (
     write_bytes_atomic,
     write_text_atomic,
     write_volume,
+    written_suffix,
 )
 from vitreous.report import render_denoise_report
 from vitreous.training import CheckpointStore, save_model
@@ -30,8 +31,6 @@ from vitreous.workflows.denoise_files.evidence import denoise_evidence
 from vitreous.workflows.denoise_files.inputs import input_digests, open_source
 from vitreous.workflows.denoise_files.request import DenoiseOutcome, DenoiseRequest
 from vitreous.workflows.run_directory import RunDirectory
-
-WRITTEN_SUFFIXES = (".mrc", ".rec", ".map", ".zarr")
 
 RequestT = TypeVar("RequestT", bound=DenoiseRequest)
 PlanT = TypeVar("PlanT")
@@ -157,9 +156,7 @@ def claim(
 
 def check_output(request: DenoiseRequest) -> None:
     """Raise InputError if the output is of no type that is written, or would spoil an input."""
-    if request.output.suffix.lower() not in WRITTEN_SUFFIXES:
-        remedy = f"name the output {', '.join(WRITTEN_SUFFIXES)}"
-        raise InputError("the output is of no type that is written here", path=request.output, remedy=remedy)
+    written_suffix(request.output)
     for output in request.outputs:
         target = output.resolve()
         for path in request.volumes:

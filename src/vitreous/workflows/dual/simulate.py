@@ -20,6 +20,7 @@ from vitreous.io import (
     open_volume,
     write_text_atomic,
     write_volume,
+    written_suffix,
 )
 from vitreous.methods.dual import simulated_tomogram
 from vitreous.workflows.denoise import Source, standardized
@@ -176,7 +177,9 @@ def make_folder(
             temporary / name, Volume(made, volume.voxel_spacing_angstrom, volume.header), label=label
         )
         for truth in (file, *(file.parent / other for other in TRUTH)):
-            if truth.is_file():
+            if truth.is_dir():  # OME-Zarr
+                shutil.copytree(truth, temporary / truth.name)
+            elif truth.is_file():
                 shutil.copyfile(truth, temporary / truth.name)
         facts = {
             "schema": RUN_SCHEMA,
@@ -245,6 +248,7 @@ def convert_dual(
     model = load_dual(model_folder, device)
     volume = open_volume(file, voxel_spacing_angstrom=voxel_size)
     check_memory(volume)
+    written_suffix(output)
     check_writable(output, 4 * volume.data.size, overwrite)
     if to == "noisy":
         _, density = model.density(file, voxel_size)

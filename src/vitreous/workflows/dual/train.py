@@ -108,13 +108,21 @@ def config_of(request: DualTrainRequest) -> DualConfig:
     """The configuration, with the contrast that was asked for: by the request, by itself, or dark.
 
     The networks see the voxels that both domains were brought to, not binned ones.
+
+    Raises
+    ------
+    InputError
+        If it is for binned tomograms.
     """
     if request.protein not in (None, "dark", "bright"):
         raise InputError(f"--protein {request.protein} is unknown", remedy="use dark or bright")
     config: Any = chosen_config("dual", request.settings)
+    if config.binning not in (None, 1):
+        text = f"a configuration with binning = {config.binning} means nothing to dual train"
+        raise InputError(text, remedy="leave it out, and give the voxel size to train at with --spacing")
     said = config.protein if "protein" in config.model_fields_set else "dark"
     return DualConfig.model_validate(
-        {**config.model_dump(), "protein": request.protein or said, "binning": config.binning or 1}
+        {**config.model_dump(), "protein": request.protein or said, "binning": 1}
     )
 
 

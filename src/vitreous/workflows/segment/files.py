@@ -13,7 +13,14 @@ from numpy.typing import NDArray
 
 from vitreous.core import InputError, Interrupted, Progress, SilentProgress
 from vitreous.inference import choose_device
-from vitreous.io import check_writable, file_sha256, open_volume, remove_stale, write_text_atomic
+from vitreous.io import (
+    check_writable,
+    file_sha256,
+    open_volume,
+    remove_stale,
+    write_text_atomic,
+    written_suffix,
+)
 from vitreous.io.volumes import MRC_SUFFIXES
 from vitreous.report import TableSection
 from vitreous.segmentation import SegmentationModel, labels_of, load_segmentation_model
@@ -29,7 +36,6 @@ from vitreous.workflows.segment.report import segmentation_report, set_sections,
 from vitreous.workflows.segment.request import SegmentRequest
 from vitreous.workflows.segment.sets import LABELS, open_set, segment_set, write_set
 from vitreous.workflows.segment.tomogram import (
-    WRITTEN_SUFFIXES,
     SlabStore,
     check_memory,
     open_tomogram,
@@ -117,9 +123,7 @@ def segmented_tomogram(
     request: SegmentRequest, model: SegmentationModel, run: RunDirectory, progress: Progress
 ) -> dict[str, Any]:
     """Segment a tomogram."""
-    if request.output.suffix.lower() not in WRITTEN_SUFFIXES:
-        remedy = f"name the output {', '.join(WRITTEN_SUFFIXES)}"
-        raise InputError("the output is of no type that is written here", path=request.output, remedy=remedy)
+    written_suffix(request.output)
     source = open_tomogram(request, model)
     memory = check_memory(source, model, request.input)
     shape = (len(model.description.classes) - 1, *source.fitted.shape)

@@ -27,7 +27,6 @@ from vitreous.workflows.dual.domains import padded_sides, rescaled
 from vitreous.workflows.segment.request import SegmentRequest
 from vitreous.workflows.subtomograms.opening import even_spacing, protein_beside
 
-WRITTEN_SUFFIXES = (".mrc", ".rec", ".map", ".zarr")
 LOOKED_AT = 160  # voxels along an edge of the middle in which the contrast is judged
 SMOOTHED_ANGSTROM = 40.0
 BRIGHT = 0.5  # skewness of the smoothed middle; that of noise alone stays within ±0.1

@@ -57,7 +57,7 @@ def wedge_evidence(
     scores, fsc = reference_evidence(volume, after, reference)
     slices = slices_for_display(volume.data, after, reference, with_removed=False)
     losses = LossCurve(np.arange(1, len(result.losses) + 1), np.array(result.losses))
-    spectrum = result.prepared.noise_spectrum
+    spectrum = None if source.split == "tilts" else result.prepared.noise_spectrum
     evidence = DenoiseEvidence(
         title=f"Missing wedge filled: {request.input.name}",
         summary=summary,
