@@ -173,3 +173,19 @@ def test_without_places_to_compare_with_nothing_is_said_to_be_missing():
     verdict = judge_class(crowded)
     assert verdict.outcome == UNCLEAR
     assert "no room for random places" in verdict.reasons[0]
+
+
+def test_perfect_picks_are_found_among_any_number_of_structures():
+    """Resampling has to be able to say less than the level, which is shared out among them."""
+    rng = np.random.default_rng(0)
+    scores = PickScores(
+        rng.normal(30, 1, 60), {"d": rng.normal(0, 1, 60)}, rng.normal(size=60), {"d": rng.normal(size=60)}
+    )
+    assert judge_class(scores, structures=120).outcome == FOUND
+
+
+def test_one_pick_among_few_places_is_not_called_absent():
+    """The best of thirteen is one by chance in thirteen: no test can say more."""
+    elsewhere = np.random.default_rng(0).normal(size=12)
+    assert judge_class(PickScores(np.array([50.0]), {}, elsewhere)).outcome == UNCLEAR
+    assert judge_class(PickScores(np.full(8, -3.0), {}, elsewhere)).outcome == NOT_FOUND

@@ -15,6 +15,7 @@ from vitreous.core import InputError, Interrupted, SilentProgress, Volume
 from vitreous.evidence import FOUND, NOT_FOUND, UNCLEAR, judge_class
 from vitreous.inference.binning import bin_volume, coarse_shape
 from vitreous.io import open_volume, write_volume
+from vitreous.methods.supervised.pairs import Style
 from vitreous.metrics import band_correlation
 from vitreous.picking import Picks
 from vitreous.simulate import wedge_filtered
@@ -22,11 +23,12 @@ from vitreous.simulate.rotation import make_turnable, random_rotation, turn
 from vitreous.workflows.annotate import AnnotateRequest, AnnotateSettings, annotate_file, resume_annotation
 from vitreous.workflows.annotate import chain as chain_module
 from vitreous.workflows.annotate import estimate as estimate_module
-from vitreous.workflows.annotate.alignment import QUICK, boxes_for, random_places, scored
+from vitreous.workflows.annotate.alignment import QUICK, boxes_for, random_places, room_for, scored
 from vitreous.workflows.annotate.confirm import Confirmed, apart, chance_places, confirmed
 from vitreous.workflows.annotate.estimate import bytes_needed, minutes_needed
 from vitreous.workflows.annotate.labels import enlarged, label_volume
 from vitreous.workflows.annotate.network import probability_file
+from vitreous.workflows.annotate.request import particle_spec
 from vitreous.workflows.annotate.specimens import SpecimenPlan, specimens, strangers
 from vitreous.workflows.annotate.subject import AS_IS
 from vitreous.workflows.annotate.work import Work
@@ -230,7 +232,7 @@ def test_the_better_of_two_picks_in_one_place_is_seen(tomogram, tmp_path):
 def test_random_places_keep_away_from_picks():
     rng = np.random.default_rng(0)
     picks = rng.uniform(0, 600, (5, 3))
-    places = random_places((32, 32, 32), 20.0, picks, 90.0, rng, 40)
+    places = random_places(np.ones((32, 32, 32), bool), 20.0, picks, 90.0, rng, 40)
     assert len(places) == 40
     assert np.linalg.norm(places[:, None] - picks, axis=2).min() > 90
     between = np.linalg.norm(places[:, None] - places, axis=2)
@@ -239,8 +241,26 @@ def test_random_places_keep_away_from_picks():
 
 def test_random_places_are_as_many_as_there_is_room_for():
     rng = np.random.default_rng(0)
-    places = random_places((32, 32, 32), 20.0, np.zeros((0, 3)), 500.0, rng, 40)
+    places = random_places(np.ones((32, 32, 32), bool), 20.0, np.zeros((0, 3)), 500.0, rng, 40)
     assert 2 <= len(places) <= 8  # the corners
+
+
+def test_a_structure_that_no_specimen_has_room_for_is_told():
+    plan = SpecimenPlan(1, (40, 80, 80))
+    with pytest.raises(InputError, match="ribosome found no room in boxes 200 Å thin"):
+        specimens([particle_spec("phantom:ribosome")], Style(5.0, 0.3, 1, (-60.0, 60.0)), plan)
+
+
+def test_random_places_keep_to_what_was_recorded():
+    """A padded third, whose two copies of the noise would be each other's opposite."""
+    data = noise(3)
+    data[:, :, : data.shape[2] // 3] = -1.7
+    room = room_for(data, 8)
+    places = random_places(room, 20.0, np.zeros((0, 3)), 10.0, np.random.default_rng(0), 40)
+    assert len(places) == 40
+    assert (places[:, 2] / 20.0).min() > data.shape[2] // 3
+    assert room[:, :, data.shape[2] // 3 + 8 :].all()
+    assert not room_for(np.zeros((16, 16, 16), np.float32), 8).any()
 
 
 def test_nothing_picked_is_not_found(tomogram, tmp_path):
@@ -260,7 +280,7 @@ def test_noise_alone_is_never_found(tomogram, tmp_path):
     outcomes = []
     for trial in range(20):
         rng = np.random.default_rng(trial)
-        picks = random_places(work.subject.working.shape, 20.0, np.zeros((0, 3)), 0.0, rng, 12)
+        picks = random_places(np.ones(work.subject.working.shape, bool), 20.0, np.zeros((0, 3)), 0.0, rng, 12)
         scores, _ = scored(work, "phantom:tric", picks, picks, (noise(100 + trial), noise(200 + trial)), rng)
         outcomes.append(judge_class(scores).outcome)
     assert FOUND not in outcomes
@@ -459,7 +479,7 @@ def test_candidates_everywhere_are_still_compared_with_chance(tomogram, tmp_path
     work = Work(asked(tomogram, tmp_path / "out"), SilentProgress())
     boxes = boxes_for(work, work.templates["phantom:tric"])
     everywhere = 60.0 * np.argwhere(np.ones((11, 21, 21)))
-    places = chance_places(boxes, everywhere, noise(1), np.random.default_rng(0))
+    places = chance_places(work, boxes, everywhere, np.random.default_rng(0))
     assert len(places) >= 8
     assert (places <= 20.0 * (np.array([32, 64, 64]) - 1)).all()
 

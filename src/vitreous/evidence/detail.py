@@ -11,6 +11,7 @@ from vitreous.evidence.decoys import phase_randomized
 from vitreous.metrics import band_correlation
 
 NARROWEST = 2.0  # frequencies of the box
+ROUNDING = 1e-6
 DRAWS = 199  # random phases: the smallest p value is 1 in 200
 
 Array = NDArray[np.float32]
@@ -73,7 +74,7 @@ def detail_beyond(
     """
     coarse, fine = band_angstrom[0], max(band_angstrom[1], 2.2 * voxel_spacing_angstrom)
     band = voxel_spacing_angstrom / coarse, voxel_spacing_angstrom / fine
-    if (band[1] - band[0]) * min(average.shape) < NARROWEST:
+    if (band[1] - band[0]) * min(average.shape) < NARROWEST - ROUNDING:
         return None
     known = structure * mask
     seen = band_correlation(average * mask, known, band)

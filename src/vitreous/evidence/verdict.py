@@ -15,7 +15,7 @@ from vitreous.evidence.detail import DetailEvidence
 
 FOUND, NOT_FOUND, UNCLEAR = "found", "not found", "not enough evidence"
 FEWEST_ELSEWHERE = 8  # random places: with fewer there is no telling what chance does
-RESAMPLED = 4999
+RESAMPLED = 4999  # at the least, and enough that chance alone can be below the level
 RESAMPLING_SEED = 9
 TINY = 1e-12
 
@@ -166,7 +166,8 @@ def judge_class(
         return Verdict(UNCLEAR, count, 0, 1.0, 1.0, {}, "", (why,))
     p_noise, above = against_noise(scores, config)
     shares = {name: share_better(scores.structure, other) for name, other in scores.decoys.items()}
-    tests = {name: decoy_test(scores, name) for name in scores.decoys}
+    resampled = max(RESAMPLED, math.ceil(10 / level))
+    tests = {name: decoy_test(scores, name, resampled) for name in scores.decoys}
     rival = max(tests, key=lambda name: tests[name], default="")
     p_decoy = tests.get(rival, 1.0)
     fewest = max(config.fewest, math.ceil(-math.log2(level)))  # of signed ranks p is 2^-n at the least
@@ -174,9 +175,10 @@ def judge_class(
     if detail is not None:
         said = (*said, detail_in_words(detail))
     fits_better = bool(rival) and decoy_test(scores, rival, turned=True) <= config.weak_level
+    least = 1 / math.comb(count + len(scores.elsewhere), count)  # p of the best picks there could be
     shows_detail = detail is not None and detail.p_value <= config.weak_level
     if p_noise > config.weak_level:
-        outcome = NOT_FOUND
+        outcome = NOT_FOUND if least <= config.weak_level else UNCLEAR
     elif count >= fewest and p_noise <= level and p_decoy <= level:
         outcome = FOUND
     elif fits_better and not shows_detail and count >= config.fewest:
@@ -200,7 +202,7 @@ def share_better(first: Real, second: Real) -> float:
     return float(((first > second) + 0.5 * (first == second)).mean())
 
 
-def decoy_test(scores: PickScores, decoy: str, *, turned: bool = False) -> float:
+def decoy_test(scores: PickScores, decoy: str, resampled: int = RESAMPLED, *, turned: bool = False) -> float:
     """One-sided p value that picks fit the structure no better than a decoy, or the reverse if `turned`.
 
     The larger of two: signed ranks of the pairs, and the share of bootstrap samples, of picks and random
@@ -221,14 +223,14 @@ def decoy_test(scores: PickScores, decoy: str, *, turned: bool = False) -> float
         return p_ranks
     chances = scores.elsewhere, scores.decoys_elsewhere[decoy]
     rng = np.random.default_rng(RESAMPLING_SEED)
-    picks = rng.integers(len(first), size=(RESAMPLED, len(first)))
-    places = rng.integers(len(scores.elsewhere), size=(RESAMPLED, len(scores.elsewhere)))
+    picks = rng.integers(len(first), size=(resampled, len(first)))
+    places = rng.integers(len(scores.elsewhere), size=(resampled, len(scores.elsewhere)))
     means = [
         (fits[picks].mean(1) - chance[places].mean(1)) / np.maximum(chance[places].std(1), TINY)
         for fits, chance in zip((first, second), chances, strict=True)
     ]
     ahead = means[1] - means[0] if turned else means[0] - means[1]
-    return max(p_ranks, (1 + float((ahead <= 0).sum())) / (1 + RESAMPLED))
+    return max(p_ranks, (1 + float((ahead <= 0).sum())) / (1 + resampled))
 
 
 def paired_test(first: Real, second: Real) -> float:

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
+import scipy.ndimage as ndi
 import torch
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
@@ -29,6 +30,7 @@ ELSEWHERE = 160  # random places that picks are judged by: what is not known of 
 AT_ONCE = 256  # boxes that are aligned together
 WIDER = 1.5  # side of a box in diameters of the structure
 DEFOCI = 6
+VARIED, STILL, RECORDED = 7, 0.01, 0.9  # voxels; of the usual variance within these; of a box
 LOWEST, HIGHEST = 0.02, 0.45  # cycles/voxel
 QUICK = SearchConfig(angular_step_deg=30.0, shift_voxels=2.0, refinements=2, candidates=1)
 # One in ten of the largest structures was lost by the quick one.
@@ -158,20 +160,34 @@ def decoys_of(work: Work, name: str, rng: np.random.Generator) -> dict[str, Arra
     return decoys
 
 
+def room_for(data: Array, side: int) -> NDArray[np.bool_]:
+    """Where boxes lie in what was recorded, nearly whole; (z, y, x) like the tomogram.
+
+    What was padded, or was NaN, has no noise but what was drawn: its two copies are each other's opposite.
+    """
+    small = min(VARIED, *data.shape)
+    variance = ndi.uniform_filter(np.square(data), small) - np.square(ndi.uniform_filter(data, small))
+    recorded = variance > STILL * np.median(variance[variance > 0]) if (variance > 0).any() else variance > 0
+    share = ndi.uniform_filter(recorded.astype(np.float32), side)
+    room: NDArray[np.bool_] = share > RECORDED
+    return room
+
+
 def random_places(
-    shape: tuple[int, ...],
+    room: NDArray[np.bool_],
     spacing: float,
     away_from: NDArray[np.float64],
     apart: float,
     rng: np.random.Generator,
     count: int,
 ) -> NDArray[np.float64]:
-    """At most `count` places in Å, (n, 3), drawn evenly, as far as there is room.
+    """At most `count` places in Å, (n, 3), drawn evenly over a volume where it is true.
 
     No pick is nearer to one than a distance, nor is another place: what is counted twice would make chance
     look surer than it is.
     """
-    places = rng.uniform(0, 1, (20 * count, 3)) * (np.array(shape) - 1) * spacing
+    voxels = rng.uniform(0, 1, (20 * count, 3)) * (np.array(room.shape) - 1)
+    places = spacing * voxels[room[tuple(np.rint(voxels).astype(int).T)]]
     if len(away_from):
         distance, _ = cKDTree(away_from).query(places)
         places = places[distance > apart]
@@ -228,7 +244,8 @@ def scored(
     boxes = boxes_for(work, template)
     apart = 0.5 * diameter_of(template)
     spacing = boxes.spacing_angstrom
-    empty = random_places(copies[0].shape, spacing, everything, apart, rng, ELSEWHERE)
+    room = room_for(work.subject.working, boxes.side)
+    empty = random_places(room, spacing, everything, apart, rng, ELSEWHERE)
     picked, elsewhere = (Sight.of(boxes, *copies, places) for places in (positions, empty))
 
     def beyond(density: Array) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

@@ -25,7 +25,7 @@ from vitreous.workflows.run_directory import plain
 FINEST_ANGSTROM = 30.0  # the CTF changes its sign beyond it
 MASK_EDGE_ANGSTROM = 40.0
 FEWEST_FOR_HALVES = 4
-JUDGE_SEED = 5
+JUDGE_SEED, DETAIL_SEED, DRAWN_SEED = 5, 7, 8
 
 Array = NDArray[np.float32]
 
@@ -77,7 +77,7 @@ def halves_of(work: Work, name: str, searched: Array, copies: tuple[Array, Array
         mask,
         boxes.spacing_angstrom,
         (evidence_beyond, FINEST_ANGSTROM),
-        np.random.default_rng([JUDGE_SEED, seed]),
+        np.random.default_rng([DETAIL_SEED, seed, 1 + list(work.sizes).index(name)]),
     )
     return {
         "particles": len(picks),
@@ -95,7 +95,7 @@ def judge(work: Work) -> dict[str, Any]:
     found: dict[str, Any] = {}
     work.progress.start("judging", len(work.sizes))
     for name in work.sizes:
-        rng = np.random.default_rng([JUDGE_SEED, work.request.settings.seed, len(found)])
+        rng = np.random.default_rng([JUDGE_SEED, work.request.settings.seed, 1 + len(found)])
         everything = read_picks(work, name)
         picks = judged_picks(work, name)
         averages = work.facts["average"]["averages"][name]
@@ -120,7 +120,7 @@ def judge(work: Work) -> dict[str, Any]:
 def judged_picks(work: Work, name: str) -> Picks:
     """The picks of a structure that are looked at: at most eighty, drawn from all."""
     picks = read_picks(work, name)
-    rng = np.random.default_rng([JUDGE_SEED, work.request.settings.seed])
+    rng = np.random.default_rng([DRAWN_SEED, work.request.settings.seed])
     return picks.select(np.sort(rng.permutation(len(picks))[:MOST_JUDGED]))
 
 

@@ -20,6 +20,7 @@ from vitreous.workflows.annotate.alignment import (
     boxes_for,
     decoys_of,
     random_places,
+    room_for,
 )
 from vitreous.workflows.annotate.work import Work
 
@@ -80,18 +81,18 @@ def fit(work: Work, name: str, candidates: Real, searched: Array, rng: np.random
     template = work.templates[name]
     boxes = boxes_for(work, template)
     aligned = boxes.aligned_at(searched, candidates, template.density, search=THOROUGH)
-    elsewhere = chance_places(boxes, candidates, searched, rng)
+    elsewhere = chance_places(work, boxes, candidates, rng)
     chance = boxes.aligned_at(searched, elsewhere, template.density, search=THOROUGH)
     scores = against_chance(aligned.scores.numpy(), chance.scores.numpy())
     return Confirmed(Picks(boxes.found(candidates, aligned), scores), aligned.rotations.numpy())
 
 
-def chance_places(boxes: Boxes, candidates: Real, searched: Array, rng: np.random.Generator) -> Real:
+def chance_places(work: Work, boxes: Boxes, candidates: Real, rng: np.random.Generator) -> Real:
     """Where no candidate is, (n, 3) in Å; anywhere if they leave no room, where chance looks too good."""
-    spacing = boxes.spacing_angstrom
-    places = random_places(searched.shape, spacing, candidates, boxes.side * spacing / 3, rng, COMPARED)
+    spacing, room = boxes.spacing_angstrom, room_for(work.subject.working, boxes.side)
+    places = random_places(room, spacing, candidates, boxes.side * spacing / 3, rng, COMPARED)
     if len(places) < FEWEST_ELSEWHERE:
-        places = random_places(searched.shape, spacing, candidates[:0], 0.0, rng, COMPARED)
+        places = random_places(room, spacing, candidates[:0], 0.0, rng, COMPARED)
     return places
 
 
@@ -103,7 +104,7 @@ def rival_scores(
     Searched for as thoroughly as the structure was, and compared with the same kind of chance.
     """
     boxes, highest = boxes_for(work, work.templates[name]), np.full(len(positions), -np.inf)
-    elsewhere = chance_places(boxes, candidates, searched, rng)
+    elsewhere = chance_places(work, boxes, candidates, rng)
     for other, density in decoys_of(work, name, rng).items() if len(positions) else ():
         if other in work.templates:  # which was asked for, and is compared with already
             continue

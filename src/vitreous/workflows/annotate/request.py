@@ -19,6 +19,8 @@ from vitreous.workflows.simulate.spec import ParticleSpec
 
 FIRST_BUDGET_SHARE = 0.3  # of a time budget, for the denoising network
 
+NARROWEST_DEG = 20.0
+
 
 @dataclass(frozen=True)
 class AnnotateSettings:
@@ -64,6 +66,9 @@ class AnnotateSettings:
             low, high = self.tilt_range_deg
             if not -90 <= low < high <= 90:
                 raise InputError("--tilt-range needs the lowest tilt first, within -90 to 90 degrees")
+            if high - low < NARROWEST_DEG:
+                text = f"--tilt-range {low:g} {high:g} is too narrow for a tomogram"
+                raise InputError(text, remedy=f"give at least {NARROWEST_DEG:.0f} degrees")
         if self.defocus_um is not None and not 0 < self.defocus_um < 50:
             raise InputError("--defocus is the underfocus in µm, such as 4")
         if self.binning is not None and not 1 <= self.binning <= 8:
@@ -172,6 +177,7 @@ class AnnotateRequest:
             "--defocus": settings.defocus_um,
             "--binning": settings.binning,
             "--voxel-size": self.voxel_size_angstrom,
+            "--device": None if settings.device == "auto" else settings.device,
         }
         for option, value in options.items():
             words += [] if value is None else [option, str(value)]

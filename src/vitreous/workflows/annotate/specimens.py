@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from vitreous.core import Progress, SilentProgress, Template
+from vitreous.core import InputError, Progress, SilentProgress, Template
 from vitreous.fourier import patch_spectra
 from vitreous.fourier.resample import cosine_edge
 from vitreous.inference.binning import ROLLOFF
@@ -99,6 +99,11 @@ def specimens(
         values, labels = about_axis(values, style.tilt_axis), about_axis(labels, style.tilt_axis)
         made.append((values - values.mean(), labels))
         progress.advance()
+    for value, name in enumerate(class_names(particles)[: len(particles)], 1):
+        if not any((labels == value).any() for _, labels in made):
+            side = min(plan.shape) * spacing
+            text = f"{name} found no room in boxes {side:.0f} Å thin, which the network would learn it from"
+            raise InputError(text, remedy="leave it out, or work on wider voxels with --binning")
     gold = class_names(particles).index("gold") + 1
     power = np.mean([power_of(np.where(labels == gold, 0, values)) for values, labels in made])
     scale = np.float32(style.signal_deviation / np.sqrt(power))
@@ -119,14 +124,19 @@ def specimen_spec(
     reach = min(plan.shape) * style.simulated_spacing_angstrom
     return SimulationSpec.model_validate(
         {
-            "seed": FIRST_SEED + 1000 * plan.seed + index,
+            "seed": (FIRST_SEED + 1000 * plan.seed + index) % 2**62,
             "box": {"shape": plan.shape, "voxel_spacing_angstrom": style.simulated_spacing_angstrom},
             "particles": [spec.model_dump(exclude_none=True) for spec in (*wanted, *beside)],
             "packing": {"occupancy": OCCUPANCIES[index % len(OCCUPANCIES)]},
             "vesicles": {"count": 1, "radius_angstrom": (0.15 * reach, 0.4 * reach)},
             "sheets": {"count": index % 2},
             "gold": {"count": 2 + index % 3},
-            "tilts": {"lowest_deg": lowest, "highest_deg": highest, "step_deg": TILT_STEP_DEG},
+            "tilts": {
+                "lowest_deg": lowest,
+                "highest_deg": highest,
+                "step_deg": TILT_STEP_DEG,
+                "start_deg": min(max(0.0, lowest), highest),
+            },
             "imaging": {"defocus_um": plan.defocus_um, "shift_jitter_angstrom": 2.0},
         }
     )
