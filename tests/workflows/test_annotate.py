@@ -263,6 +263,14 @@ def test_random_places_keep_to_what_was_recorded():
     assert not room_for(np.zeros((16, 16, 16), np.float32), 8).any()
 
 
+def test_most_of_a_tomogram_may_be_padding():
+    data = noise(4)
+    data[:, :, : 3 * data.shape[2] // 4] = -1.7
+    room = room_for(data, 4)
+    assert room[:, :, 3 * data.shape[2] // 4 + 4 :].all()
+    assert not room[:, :, : 3 * data.shape[2] // 4 - 4].any()
+
+
 def test_nothing_picked_is_not_found(tomogram, tmp_path):
     work = Work(asked(tomogram, tmp_path / "out"), SilentProgress())
     nothing = np.zeros((0, 3))

@@ -9,7 +9,7 @@ from vitreous.benchmark.cases import Case, CaseKind, make_case
 from vitreous.benchmark.contestants import training_cases
 from vitreous.benchmark.cost import measured_cost
 from vitreous.benchmark.runner import Record
-from vitreous.benchmark.standardized import denoised_or_topaz
+from vitreous.benchmark.standardized import TOPAZ_WIDTHS, denoised_or_topaz
 from vitreous.core import InputError, Poses, Progress
 from vitreous.inference import choose_device
 from vitreous.methods.dual import Dual, DualConfig, standardized_density
@@ -33,7 +33,8 @@ def measure_picks(kind: CaseKind, seed: int, method: str, progress: Progress) ->
     case = make_case(kind, seed)
     if case.ground.poses is None:
         raise InputError("clean volumes do not say where particles are", remedy="leave out --data")
-    training_cases(kind)  # what they take to be made is no cost of the methods that see them
+    if method in (OF_ITS_KIND, *TOPAZ_WIDTHS):
+        training_cases(kind)  # what they take to be made is no cost of the method
     with measured_cost() as cost:
         if method == OF_ITS_KIND:
             result = dual_of_its_kind(kind, case, seed, progress)
