@@ -35,6 +35,18 @@ def test_noise_and_protein_are_no_gold():
     assert not found.mask.any()
 
 
+def test_protein_that_stands_far_out_of_little_noise_is_no_gold():
+    """Lumps of many strengths, the densest 16 deviations out; what has four times that is gold."""
+    volume = np.random.default_rng(3).normal(size=SHAPE).astype(np.float32)
+    lumps = [(z, y, x) for z in (10, 30) for y in (10, 30, 50, 70) for x in (10, 30, 50, 70)]
+    for index, centre in enumerate(lumps):
+        volume -= (1 + index / 2) * within(centre, 4)
+    assert volume[within(lumps[-1], 3)].mean() < -15
+    assert find_outliers(volume, 10.0).beads == 0
+    volume[within((20, 40, 40), 4)] = -64
+    assert find_outliers(volume, 10.0).beads > 0
+
+
 def test_places_without_noise_are_found_and_padding_is_not_counted():
     volume = np.random.default_rng(2).normal(size=SHAPE).astype(np.float32)
     for centre in CENTRES[:2]:

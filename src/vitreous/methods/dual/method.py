@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from vitreous.core import InputError, Progress, measure_voxels, read_block
 from vitreous.inference import Tile
 from vitreous.inference.predict import Predictor
+from vitreous.methods.dual.beads import beads_in
 from vitreous.methods.dual.config import DualConfig
 from vitreous.methods.dual.networks import DualNetworks
 from vitreous.methods.dual.objective import DualObjective
@@ -197,7 +198,10 @@ class Dual:
         if network.student is None:
             return TrainingRecord((), 0.0, 0)
         placed(network, device).eval()
-        objective = StudentObjective(network, self.clean_domain(volumes), self.config, device)
+        beads = beads_in([v.network_volume for v in volumes]) if self.config.gold_share else []
+        if beads:
+            progress.note("there is gold in the tomograms: the denoiser learns to take it away")
+        objective = StudentObjective(network, self.clean_domain(volumes), beads, self.config, device)
         settings = self.config.student.training_settings(seed, device, self.precision)
         progress.note("training the denoiser on simulated tomograms")
         tell_time(objective, settings, progress)

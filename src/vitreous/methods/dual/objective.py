@@ -21,9 +21,10 @@ from vitreous.methods.dual.networks import DualNetworks
 from vitreous.methods.method import batch_of
 from vitreous.training import Patch, PatchSampler, Phase, TrainingVolume
 
-DEAD = 0.05  # variance of fake volumes relative to real ones
-WILD = 20.0
+DEAD, WILD = 0.01, 20.0  # variance of fake volumes relative to real ones
+LOOKS = 4  # batches that a look at the game pools: most patches of a sparse specimen are empty
 SHELLS = 16
+COMPARED = ("noisy", "clean", "fake_noisy", "fake_clean", "clean_again")
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,20 +85,24 @@ class DualObjective:
 
         `variance_ratio`: fake over real. `spectral_distance`: mean over frequency shells of
         |log(fake power / real power)|. `drawn_share`: share of a fake tomogram's variance that differs
-        between two noise draws for the same density.
+        between two noise draws for the same density. The clean domain is dead only if densities do not come
+        back from their tomograms either: a sparse tomogram has little variance when it is denoised well.
         """
-        patches = self._drawn(self.noisy, generator), self._drawn(self.clean, generator)
-        played = self._played(*patches, generator)
+        looks = [self._look(generator) for _ in range(LOOKS)]
+        played = looks[0]
         again = self._simulated(played.clean, generator)
         figures = {name: float(value) for name, value in self.generator_losses(played).items()}
         figures["discriminators"] = float(self.judges_loss(played))
-        noisy, noisy_wrong = domain_figures("noisy", played.noisy, played.fake_noisy)
-        clean, clean_wrong = domain_figures("clean", played.clean, played.fake_clean)
-        figures |= {**noisy, **clean}
-        wrong = [text for text in (noisy_wrong, clean_wrong) if text]
+        pooled = {name: torch.cat([getattr(look, name) for look in looks]) for name in COMPARED}
+        figures |= domain_figures("noisy", pooled["noisy"], pooled["fake_noisy"])
+        figures |= domain_figures("clean", pooled["clean"], pooled["fake_clean"])
         difference = 0.5 * (played.fake_noisy - again).float().var() / played.fake_noisy.float().var()
         figures["drawn_share"] = float(difference)
-        return figures, " and ".join(wrong)
+        clean = figures["clean_variance_ratio"]
+        if clean <= DEAD:
+            clean = variance_ratio(pooled["clean"], pooled["clean_again"])
+        wrong = (death("noisy", figures["noisy_variance_ratio"]), death("clean", clean))
+        return figures, " and ".join(filter(None, wrong))
 
     def generator_losses(self, played: Round) -> dict[str, Tensor]:
         """The losses of Dn, Gs, E and Gn by name, not weighted."""
@@ -144,6 +149,9 @@ class DualObjective:
             network.judge_clean(played.clean), network.judge_clean(played.fake_clean.detach())
         )
 
+    def _look(self, generator: torch.Generator) -> Round:
+        return self._played(self._drawn(self.noisy, generator), self._drawn(self.clean, generator), generator)
+
     def _drawn(self, sampler: PatchSampler, generator: torch.Generator) -> list[Patch]:
         return [sampler.draw(generator) for _ in range(self.config.batch)]
 
@@ -169,15 +177,29 @@ class DualObjective:
         return self.network.tomogram(clean, self.network.mask_of(codes, generator))
 
 
-def domain_figures(domain: str, real: Tensor, fake: Tensor) -> tuple[dict[str, float], str]:
-    """How fake volumes of a domain compare with real ones, and whether it died, in words or ""."""
-    ratio = float(fake.float().var() / real.float().var().clamp_min(1e-12))
-    figures = {
-        f"{domain}_variance_ratio": ratio,
+def domain_figures(domain: str, real: Tensor, fake: Tensor) -> dict[str, float]:
+    """How fake volumes of a domain compare with real ones."""
+    return {
+        f"{domain}_variance_ratio": variance_ratio(real, fake),
         f"{domain}_spectral_distance": spectral_distance(real, fake),
     }
+
+
+def variance_ratio(real: Tensor, fake: Tensor) -> float:
+    """Variance of fake volumes over that of real ones."""
+    return float(fake.float().var() / real.float().var().clamp_min(1e-12))
+
+
+def death(domain: str, ratio: float) -> str:
+    """That a domain died, in words, or "".
+
+    Examples
+    --------
+    >>> death("clean", 0.2), death("clean", 1e-4)
+    ('', 'the clean domain died: fake volumes have 0.0001 × the variance of real')
+    """
     died = f"the {domain} domain died: fake volumes have {ratio:.2g} × the variance of real"
-    return figures, "" if DEAD < ratio < WILD else died
+    return "" if DEAD < ratio < WILD else died
 
 
 def spectral_distance(real: Tensor, fake: Tensor) -> float:

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from vitreous.core import measure_voxels
 from vitreous.inference.predict import Predictor
 from vitreous.losses import discriminator_loss, generator_loss, measured_fourier_loss
-from vitreous.methods.dual.objective import domain_figures
+from vitreous.methods.dual.objective import death, domain_figures
 from vitreous.methods.method import PreparedVolume, batch_of, mirrored, placed
 from vitreous.methods.noise_model import NoiseModel
 from vitreous.methods.noise_model.method import RecorruptedObjective
@@ -232,8 +232,8 @@ class TranslationObjective:
         translated = self.network(real)
         figures = {name: float(v) for name, v in self.translator_losses(real, translated).items()}
         figures["discriminator"] = float(self.judge_loss(real, translated))
-        compared, wrong = domain_figures("translated", real, self.swapped(translated))
-        return figures | compared, wrong
+        figures |= domain_figures("translated", real, self.swapped(translated))
+        return figures, death("translated", figures["translated_variance_ratio"])
 
     def _batch(self, patches: Sequence[Patch], generator: torch.Generator) -> Tensor:
         """Patches in those mirror images that have the wedge where the volume has it."""
