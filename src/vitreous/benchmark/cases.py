@@ -25,8 +25,8 @@ TILT_STEP_DEG = 3.0
 Array = NDArray[np.float32]
 Halves = tuple[Array, Array, Array]  # the clean volume, and the noise of the even and of the odd half
 TiltRange = tuple[float, float]
-Noise = Literal["white", "poisson", "mixture", "wedge", "wbp", "ctf"]
-RECONSTRUCTED: tuple[Noise, ...] = ("wbp", "ctf")  # grey values are those of a reconstruction
+Noise = Literal["white", "poisson", "mixture", "wedge", "wbp", "ctf", "dose"]
+RECONSTRUCTED: tuple[Noise, ...] = ("wbp", "ctf", "dose")  # grey values are those of a reconstruction
 
 
 @dataclass(frozen=True)
@@ -42,11 +42,11 @@ class CaseKind:
     noise
         "white"; "poisson" (of transmitted counts); "mixture" (both, of the same
         variance together); "wedge" (within the measured region of Fourier space); "wbp" (white in the
-        projections, then back-projected) or "ctf" (a tilt series with CTF, radiation damage and counting
-        noise, back-projected).
+        projections, then back-projected), "ctf" (a tilt series with CTF, radiation damage and counting
+        noise, back-projected) or "dose" (the same with as much noise as the electrons make).
     level
         Deviation of the noise as a share of the clean volume's range; for "wbp" and "ctf" as a multiple
-        of the clean volume's deviation.
+        of the clean volume's deviation; for "dose" the electrons/Å² of each tilt.
     tilt_range_deg
         What the signal is restricted to; None for a complete one.
     shape
@@ -115,7 +115,7 @@ def make_case(kind: CaseKind, seed: int) -> Case:
     rng = np.random.default_rng(1000 + seed)
     if kind.noise == "wbp":
         clean, first, second = back_projected(ground.density, kind, rng)
-    elif kind.noise == "ctf":
+    elif kind.noise in ("ctf", "dose"):
         clean, first, second = imaged(ground, kind, seed)
     else:
         limited = kind.tilt_range_deg
@@ -142,7 +142,8 @@ def imaged(ground: Ground, kind: CaseKind, seed: int) -> Halves:
     """Reconstructions of a noise-free tilt series with CTF, and of the counting noise of either half."""
     lowest, highest = kind.tilt_range_deg or (-90.0, 90.0)
     tilts = TiltScheme(lowest_deg=lowest, highest_deg=highest, step_deg=TILT_STEP_DEG)
-    settings = ImagingSettings(tilts=tilts, snr=1 / kind.level**2)
+    strength = {"snr": 1 / kind.level**2} if kind.noise == "ctf" else {"dose_e_per_angstrom2": kind.level}
+    settings = ImagingSettings(tilts=tilts, **strength)
     series = image(ground.density, ground.spacing_angstrom, settings, seed=1000 + seed)
     clean, even, odd = (
         weighted_back_projection(images, series.tilt_angles_deg, ground.density.shape[0])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -9,6 +11,7 @@ from vitreous.benchmark.cases import Case, CaseKind, make_case
 from vitreous.benchmark.contestants import training_cases
 from vitreous.benchmark.cost import measured_cost
 from vitreous.benchmark.runner import Record
+from vitreous.benchmark.specimens import TRAINING_SEEDS, Purified
 from vitreous.benchmark.standardized import TOPAZ_WIDTHS, denoised_or_topaz
 from vitreous.core import InputError, Poses, Progress
 from vitreous.inference import choose_device
@@ -33,7 +36,7 @@ def measure_picks(kind: CaseKind, seed: int, method: str, progress: Progress) ->
     case = make_case(kind, seed)
     if case.ground.poses is None:
         raise InputError("clean volumes do not say where particles are", remedy="leave out --data")
-    if method in (OF_ITS_KIND, *TOPAZ_WIDTHS):
+    if method in TOPAZ_WIDTHS:
         training_cases(kind)  # what they take to be made is no cost of the method
     with measured_cost() as cost:
         if method == OF_ITS_KIND:
@@ -44,11 +47,17 @@ def measure_picks(kind: CaseKind, seed: int, method: str, progress: Progress) ->
 
 
 def dual_of_its_kind(kind: CaseKind, case: Case, seed: int, progress: Progress) -> NDArray[np.float32]:
-    """DUAL between the case and densities of other specimens of the same kind, as `--clean` would give it."""
-    clean = tuple(
-        standardized_density(-other.ground.density, "specimen", other.ground.spacing_angstrom)
-        for other in training_cases(kind)
-    )
+    """DUAL between the case and densities of other boxes like it, without gold, as `--clean` would give them.
+
+    Raises
+    ------
+    InputError
+        If the case is a user's.
+    """
+    if not isinstance(kind.specimen, Purified):
+        raise InputError("only boxes of one structure have others of their kind", remedy="leave out --data")
+    boxes = [replace(kind.specimen, gold=0).ground(kind.shape, other) for other in TRAINING_SEEDS]
+    clean = tuple(standardized_density(-b.density, "specimen", b.spacing_angstrom) for b in boxes)
 
     def method_of(config: DualConfig, precision: str) -> Dual:
         return Dual(config, precision=precision, clean=clean)

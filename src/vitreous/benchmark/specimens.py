@@ -16,6 +16,7 @@ from vitreous.simulate import (
     SHREC_STRUCTURES,
     Contents,
     Filaments,
+    Gold,
     Particles,
     bead_model,
     crowd,
@@ -77,17 +78,18 @@ class Specimen:
 
 @dataclass(frozen=True)
 class Purified:
-    """Copies of one structure and nothing else; the ice ends `margin` voxels before either face along z."""
+    """Copies of one structure, and gold beads; the ice ends `margin` voxels before either face along z."""
 
     structure: str
     count: int
+    gold: int = 0
     margin: int = 8
 
     def ground(self, shape: Shape, seed: int) -> Ground:
         """A box of its own for each seed."""
         template = template_from_beads(bead_model(self.structure), SPACING_ANGSTROM)
         slab = (self.margin, shape[0] - self.margin)
-        contents = Contents((Particles(template, self.count),), slab_voxels=slab)
+        contents = Contents((Particles(template, self.count),), gold=Gold(self.gold), slab_voxels=slab)
         model = pack(shape, SPACING_ANGSTROM, contents, np.random.default_rng(seed))
         return Ground(model.density, model.instance_mask > 0, poses=model.poses)
 
