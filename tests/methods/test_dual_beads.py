@@ -6,7 +6,7 @@ import torch
 
 from vitreous.core import Normalization
 from vitreous.methods import Dual, DualConfig
-from vitreous.methods.dual.beads import FADE, LARGEST, MOST_BEADS, Bead, beads_in, overlaid
+from vitreous.methods.dual.beads import LARGEST, MOST_BEADS, Bead, beads_in, overlaid, without_gold
 from vitreous.methods.dual.student import StudentObjective
 from vitreous.training import TrainingVolume, step_generator
 
@@ -72,7 +72,20 @@ def test_where_a_bead_lies_the_density_is_that_of_ice():
         tomogram, density = overlaid(before, before, -3.0, bead, generator)
         assert bool((density[tomogram < -9] == -3).all())
         assert bool((before == 1).all())  # the patch itself stays as it was
-    assert FADE > 0
+
+
+def test_the_result_has_ice_where_gold_is_and_is_untouched_elsewhere():
+    """Across the faces of the blocks that are looked through, too: there is a bead on either."""
+    volume = volume_with([*CENTRES, (32, 100, 160)])
+    before = np.random.default_rng(4).normal(1, 0.1, volume.data.shape).astype(np.float32)
+    prediction = before.copy()
+    prediction[volume.data < -30] = 50.0
+    without_gold(prediction, volume)
+    assert np.abs(prediction[volume.data < -30] - 1).max() < 0.01  # the median; its error is 0.001
+    assert (prediction == before).mean() > 0.8
+    none = before.copy()
+    without_gold(none, volume_with(()))
+    np.testing.assert_array_equal(none, before)
 
 
 @pytest.mark.parametrize(("share", "expected"), [(0.0, 0), (1.0, 40), (0.25, 10)])

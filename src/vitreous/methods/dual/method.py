@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from vitreous.core import InputError, Progress, measure_voxels, read_block
 from vitreous.inference import Tile
 from vitreous.inference.predict import Predictor
-from vitreous.methods.dual.beads import beads_in
+from vitreous.methods.dual.beads import beads_in, without_gold
 from vitreous.methods.dual.config import DualConfig
 from vitreous.methods.dual.networks import DualNetworks
 from vitreous.methods.dual.objective import DualObjective
@@ -210,7 +210,9 @@ class Dual:
     def calibrated(
         self, prediction: NDArray[np.float32], volume: TrainingVolume, strength: float
     ) -> tuple[NDArray[np.float32], str]:
-        """Grey values of a blended prediction; see `with_strength`."""
+        """Grey values of a blended prediction, which is overwritten; see `with_strength`."""
+        if self.config.gold_share:
+            without_gold(prediction, volume)
         result, correlation = with_strength(prediction, volume.data, volume.normalization, strength)
         text = f"the denoised volume hardly correlates with {volume.name} ({correlation:.2f}): was the "
         text += "model trained on tomograms of the other contrast, or for too short a time?"
