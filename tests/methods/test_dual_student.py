@@ -121,7 +121,7 @@ def test_the_student_learns_from_mirror_images_of_what_is_simulated():
     slope = np.arange(16, dtype=np.float32)
     ramps = (slope[:, None, None] + 20 * slope[:, None] + 400 * slope).reshape(16, 16, 16)
     volume = TrainingVolume(ramps, AS_IS, name="ramps", voxel_spacing_angstrom=10.0)
-    objective = StudentObjective(network, [volume], [], config, CPU)
+    objective = StudentObjective(network, [volume], config, CPU)
     objective.simulated = lambda patch, _: patch.values[None, None]  # the density itself
     objective.mean, objective.deviation, seen = 0.0, 1.0, []
     objective.network = lambda shown: seen.append(shown[0, 0]) or shown

@@ -13,6 +13,7 @@ EXTREME, CORE = 8.0, 12.0  # robust deviations: of a bead's strongest voxel, and
 APART = (
     2.5  # gold over the 99.9 % quantile of the rest, smoothed, is 8 to 9; ribosomes at noise/signal 1: 1.3
 )
+FLAT = 1e-4  # of the summits
 LEAST_VOXELS = 8
 HALO = 1.0  # diameters around a bead that are left out, too
 SILENT = 0.15  # of the median local power of the highest frequencies
@@ -105,8 +106,14 @@ def surroundings(labels: Integers, chosen: Integers, sizes: Integers) -> tuple[f
 
 
 def highest_of_the_rest(rest: Array, summits: Array) -> float:
-    """The highest of what is no bead: the rest, and those summits that go on from it without a gap."""
-    highest = float(np.quantile(rest, 0.999)) if rest.size else np.inf
+    """The highest of what is no bead: the rest, and those summits that go on from it without a gap.
+
+    Where most of the rest is one and the same value, as in a density without noise, most summits are taken
+    to be protein.
+    """
+    highest = float(np.median(summits))
+    if rest.size and np.quantile(rest, 0.5) - np.quantile(rest, 0.1) > FLAT * highest:
+        highest = float(np.quantile(rest, 0.999))
     for summit in np.sort(summits):
         if summit > APART * highest:
             break

@@ -51,9 +51,6 @@ class DualConfig(LearnedConfig):
         the game's own denoiser does.
     student_width, student_side
         Channels of the student, and its patches in voxels.
-    gold_share
-        Share of the student's patches that a gold bead of the tomograms is laid over, and not over what the
-        student shall make of them: gold is taken away. 0 for a clean domain that has gold itself.
     queue
         Noise codes that mean and covariance are estimated from, with those of the batch.
     gradient_clip
@@ -63,6 +60,9 @@ class DualConfig(LearnedConfig):
     protein
         Whether it is dark or bright in the tomograms, for the built-in clean domain; "seen": as the first
         tomogram looks, dark where that does not tell.
+    gold
+        Whether gold beads stay in the denoised volume, or ice takes their place; None: they stay if the clean
+        domain has some.
     binning
         The networks see the tomograms binned; None: where 97 % of the variance is noise, as far as there is
         no signal beyond.
@@ -91,13 +91,13 @@ class DualConfig(LearnedConfig):
     student_ratio: NonNegativeFloat = 2.5
     student_width: PositiveInt = WIDTH
     student_side: PositiveInt = Field(48, multiple_of=4, ge=16)
-    gold_share: float = Field(0.25, ge=0, le=1)
     queue: PositiveInt = 256
     gradient_clip: PositiveFloat = 1.0
     weight_decay: NonNegativeFloat = 1e-6
     boxes: PositiveInt = 3
     box_side: PositiveInt = 96
     protein: Literal["dark", "bright", "seen"] = "seen"
+    gold: bool | None = None
     binning: PositiveInt | None = None
     voxel_spacing_angstrom: PositiveFloat | None = None
 

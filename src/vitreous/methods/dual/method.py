@@ -14,8 +14,8 @@ from torch import Tensor, nn
 from vitreous.core import InputError, Progress, measure_voxels, read_block
 from vitreous.inference import Tile
 from vitreous.inference.predict import Predictor
-from vitreous.methods.dual.beads import beads_in, without_gold
 from vitreous.methods.dual.config import DualConfig
+from vitreous.methods.dual.gold import has_gold, without_gold
 from vitreous.methods.dual.networks import DualNetworks
 from vitreous.methods.dual.objective import DualObjective
 from vitreous.methods.dual.prior import set_prior
@@ -130,7 +130,7 @@ class Dual:
         return max(1, min(spectrum.useful_binning(), most))
 
     def adapted(self, volumes: Sequence[PreparedVolume]) -> Dual:
-        """The voxel spacing and the contrast that the networks see are fixed."""
+        """The voxel spacing and the contrast that the networks see are fixed, and whether gold stays."""
         found: dict[str, Any] = {}
         if self.config.voxel_spacing_angstrom is None:
             least = min(volumes, key=lambda v: v.binning)
@@ -138,6 +138,8 @@ class Dual:
             found["voxel_spacing_angstrom"] = least.network_volume.voxel_spacing_angstrom
         if self.config.protein == "seen":
             found["protein"] = protein_in(volumes[0].volume)
+        if self.config.gold is None:
+            found["gold"] = any(has_gold(volume) for volume in self.clean)
         config = self.config.model_copy(update=found)
         return Dual(config, precision=self.precision, clean=self.clean) if found else self
 
@@ -198,10 +200,7 @@ class Dual:
         if network.student is None:
             return TrainingRecord((), 0.0, 0)
         placed(network, device).eval()
-        beads = beads_in([v.network_volume for v in volumes]) if self.config.gold_share else []
-        if beads:
-            progress.note("there is gold in the tomograms: the denoiser learns to take it away")
-        objective = StudentObjective(network, self.clean_domain(volumes), beads, self.config, device)
+        objective = StudentObjective(network, self.clean_domain(volumes), self.config, device)
         settings = self.config.student.training_settings(seed, device, self.precision)
         progress.note("training the denoiser on simulated tomograms")
         tell_time(objective, settings, progress)
@@ -211,7 +210,7 @@ class Dual:
         self, prediction: NDArray[np.float32], volume: TrainingVolume, strength: float
     ) -> tuple[NDArray[np.float32], str]:
         """Grey values of a blended prediction, which is overwritten; see `with_strength`."""
-        if self.config.gold_share:
+        if not self.config.gold:
             without_gold(prediction, volume)
         result, correlation = with_strength(prediction, volume.data, volume.normalization, strength)
         text = f"the denoised volume hardly correlates with {volume.name} ({correlation:.2f}): was the "

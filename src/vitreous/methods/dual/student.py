@@ -8,7 +8,6 @@ import torch
 from torch import Tensor, nn
 
 from vitreous.losses import masked_mean_square
-from vitreous.methods.dual.beads import Bead, overlaid
 from vitreous.methods.dual.config import DualConfig
 from vitreous.methods.dual.networks import DualNetworks
 from vitreous.methods.method import batch_of, mirrored
@@ -30,8 +29,6 @@ class StudentObjective:
         The networks after the game; they do not change.
     clean
         The clean domain.
-    beads
-        Gold of the tomograms, which a share of the patches get and the result shall not have.
     config
         Settings.
     device
@@ -42,19 +39,16 @@ class StudentObjective:
         self,
         teacher: DualNetworks,
         clean: Sequence[TrainingVolume],
-        beads: Sequence[Bead],
         config: DualConfig,
         device: torch.device,
     ) -> None:
         if teacher.student is None:
             raise ValueError("the networks have no student")
         self.network: nn.Module = teacher.student
-        self.teacher, self.beads, self.config, self.device = teacher, beads, config, device
+        self.teacher, self.config, self.device = teacher, config, device
         self.sampler = PatchSampler(clean, config.student_side)
         generator = torch.Generator().manual_seed(MEASURE_SEED)
-        patches = [self.sampler.draw(generator) for _ in range(MEASURED)]
-        seen = torch.cat([self.simulated(patch, generator) for patch in patches])
-        self.ice = float(torch.stack([patch.values for patch in patches]).median())
+        seen = torch.cat([self.simulated(self.sampler.draw(generator), generator) for _ in range(MEASURED)])
         self.mean, self.deviation = float(seen.mean()), float(seen.std())
 
     def loss(self, generator: torch.Generator) -> tuple[Tensor, str]:
@@ -64,23 +58,13 @@ class StudentObjective:
         gradient of the noise must be no surprise.
         """
         patch = self.sampler.draw(generator)
-        standardized = (self.simulated(patch, generator) - self.mean) / self.deviation
-        tomogram, density = self.with_gold(standardized[0, 0].cpu(), patch.values, generator)
+        tomogram = (self.simulated(patch, generator) - self.mean) / self.deviation
         flips = mirrored(int(torch.randint(8, (), generator=generator)))
-        shown, wanted, inside = (
-            batch_of([part.flip(flips)], self.device) for part in (tomogram, density, patch.inside)
+        shown, density, inside = (
+            batch_of([part.flip(flips)], self.device) for part in (tomogram[0, 0], patch.values, patch.inside)
         )
         found = self.network(shown).float()
-        return masked_mean_square(found, wanted, inside), patch.where
-
-    def with_gold(
-        self, tomogram: Tensor, density: Tensor, generator: torch.Generator
-    ) -> tuple[Tensor, Tensor]:
-        """A patch (z, y, x) and its density, or the same with a bead laid over, if there are any."""
-        if not self.beads or float(torch.rand((), generator=generator)) >= self.config.gold_share:
-            return tomogram, density
-        bead = self.beads[int(torch.randint(len(self.beads), (), generator=generator))]
-        return overlaid(tomogram, density, self.ice, bead, generator)
+        return masked_mean_square(found, density, inside), patch.where
 
     @torch.no_grad()
     def simulated(self, patch: Patch, generator: torch.Generator) -> Tensor:
