@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -109,7 +110,9 @@ def roughness(tile: Tensor, weights: Tensor, space: SearchSpace) -> Tensor:
     there = (space.template.abs() > 0.05 * space.template.abs().max()).float()
     radius = float((there.sum() * 3 / (4 * math.pi)) ** (1 / 3))
     size = max(3, 2 * round(radius) + 1)
-    local = torch.nn.functional.avg_pool3d(
-        white.square()[None, None], size, stride=1, padding=size // 2, count_include_pad=False
-    )[0, 0]
-    return (local / local.median().clamp_min(1e-30)).clamp_min(1).sqrt()
+    local = white.square()[None, None]
+    for kernel in ((size, 1, 1), (1, size, 1), (1, 1, size)):  # one after the other: 27³ at once takes 3 s
+        padding = [n // 2 for n in kernel]
+        local = F.avg_pool3d(local, kernel, stride=1, padding=padding, count_include_pad=False)
+    rough: Tensor = (local[0, 0] / local.median().clamp_min(1e-30)).clamp_min(1).sqrt()
+    return rough
