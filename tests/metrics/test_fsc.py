@@ -3,8 +3,13 @@
 import numpy as np
 import pytest
 
-from vitreous.metrics import band_correlation, fourier_shell_correlation, fsc_resolution, masked_fsc
-from vitreous.metrics.fsc import randomized_phases
+from vitreous.metrics import (
+    band_correlation,
+    fourier_shell_correlation,
+    fsc_resolution,
+    masked_fsc,
+    phase_randomized,
+)
 
 
 def noise(shape, seed):
@@ -133,7 +138,7 @@ def soft_ball(side, radius):
 
 def test_random_phases_keep_the_power_and_what_is_coarse():
     volume = noise((24, 24, 24), 0).astype(np.float32)
-    changed = randomized_phases(volume, 0.2, np.random.default_rng(1))
+    changed = phase_randomized(volume, np.random.default_rng(1), 0.2)
     frequency, curve = fourier_shell_correlation(volume, changed)
     assert curve[frequency < 0.15].min() > 0.999
     assert np.abs(curve[frequency > 0.25]).max() < 0.2

@@ -64,9 +64,9 @@ def annotate_command(
     from vitreous.workflows.annotate import (
         AnnotateRequest,
         AnnotateSettings,
-        absolute_structure,
         annotate_file,
     )
+    from vitreous.workflows.search_template import absolute_structure
 
     settings = AnnotateSettings(
         steps, budget, seed, device, max_memory, invert, tilt_range, defocus, binning, adapt

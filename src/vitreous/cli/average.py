@@ -9,7 +9,6 @@ import typer
 
 from vitreous.cli.console import ConsoleProgress, print_result
 from vitreous.cli.options import Json, MaxMemory, Quiet, VoxelSize
-from vitreous.cli.pick import full_structure
 from vitreous.core.errors import InputError
 
 
@@ -77,9 +76,10 @@ def average_command(
     progress = ConsoleProgress(quiet=quiet)
 
     from vitreous.workflows.average import AverageRequest, AverageSettings, average_files
+    from vitreous.workflows.search_template import absolute_structure
 
     settings = AverageSettings(
-        full_structure(template),
+        template and absolute_structure(template),
         symmetry,
         low_pass,
         rounds,

@@ -94,6 +94,7 @@ def pick_command(
     progress = ConsoleProgress(quiet=quiet)
 
     from vitreous.workflows.pick import PickRequest, PickSettings, pick_file
+    from vitreous.workflows.search_template import absolute_structure
 
     settings = PickSettings(
         method,
@@ -104,7 +105,7 @@ def pick_command(
         invert,
         max_memory,
         label,
-        full_structure(template),
+        template and absolute_structure(template),
         angular_step,
         low_pass,
         symmetry,
@@ -120,13 +121,6 @@ def pick_command(
     )
     with progress.active():
         show_picks(pick_file(request, progress), as_json=json)
-
-
-def full_structure(structure: str | None) -> str | None:
-    """A structure by name as it is, by file with its whole path."""
-    if structure is None or structure.startswith(("phantom:", "pdb:")):
-        return structure
-    return str(Path(structure).absolute())
 
 
 def show_picks(facts: dict[str, Any], *, as_json: bool) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -60,6 +59,7 @@ def subtomograms(
     from pydantic import ValidationError
 
     from vitreous.simulate import SubtomogramSettings, TiltScheme
+    from vitreous.workflows.search_template import absolute_structure
     from vitreous.workflows.subtomograms import SubtomogramRequest, expanded, write_subtomograms
 
     low, high = tilt_range
@@ -80,7 +80,7 @@ def subtomograms(
         fault = error.errors()[0]
         text = f"{'.'.join(map(str, fault['loc']))} {fault['msg'].removeprefix('Value error, ')}".strip()
         raise InputError(text, remedy="see vitreous simulate subtomograms --help") from error
-    names = tuple(name if is_named(name) else os.path.abspath(name) for name in expanded(structures))
+    names = tuple(absolute_structure(name) for name in expanded(structures))
     request = SubtomogramRequest(names, output.absolute(), settings, format, overwrite)
     with progress.active():
         show_subtomograms(write_subtomograms(request, progress), as_json=json)
@@ -90,8 +90,3 @@ def show_subtomograms(facts: dict[str, Any], *, as_json: bool) -> None:
     """Print where the subtomograms are and how many."""
     lines = [f"subtomograms: {facts['output']} ({facts['count']})", f"table: {facts['table']}"]
     print_result(facts, [*lines, f"report: {facts['report']}"], as_json=as_json)
-
-
-def is_named(structure: str) -> bool:
-    """Whether a structure is no file."""
-    return structure.startswith(("phantom:", "pdb:"))

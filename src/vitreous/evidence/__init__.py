@@ -1,6 +1,6 @@
 """How far to believe what was found: decoys, tests with stated error rates, and verdicts in words."""
 
-from vitreous.evidence.decoys import mirror_image, phase_randomized, slab_of
+from vitreous.evidence.decoys import mirror_image, slab_of
 from vitreous.evidence.detail import DetailEvidence, detail_beyond
 from vitreous.evidence.verdict import (
     FEWEST_ELSEWHERE,
@@ -27,6 +27,5 @@ __all__ = [
     "detail_beyond",
     "judge_class",
     "mirror_image",
-    "phase_randomized",
     "slab_of",
 ]

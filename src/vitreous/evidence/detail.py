@@ -7,8 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from vitreous.evidence.decoys import phase_randomized
-from vitreous.metrics import band_correlation
+from vitreous.metrics import band_correlation, phase_randomized
 
 NARROWEST = 2.0  # frequencies of the box
 ROUNDING = 1e-6

@@ -16,6 +16,7 @@ from vitreous.metrics.fsc import (
     fourier_shell_correlation,
     fsc_resolution,
     masked_fsc,
+    phase_randomized,
 )
 from vitreous.metrics.layer import Layer, measure_layer
 from vitreous.metrics.outliers import Outliers, find_outliers
@@ -46,6 +47,7 @@ __all__ = [
     "means_of",
     "measure_layer",
     "measure_polarity",
+    "phase_randomized",
     "principal_components",
     "psnr",
     "separability",

@@ -182,7 +182,7 @@ def masked_fsc(first: NDArray[Any], second: NDArray[Any], mask: NDArray[Any], *,
     from_shell = min(int(low[0]) if low.size else len(frequency) - 1, len(frequency) - 1)
     beyond = float(frequency[from_shell])
     rng = np.random.default_rng(seed)
-    halves = (randomized_phases(volume, beyond, rng) * mask for volume in (first, second))
+    halves = (phase_randomized(volume, rng, beyond) * mask for volume in (first, second))
     randomized = fourier_shell_correlation(*halves)[1]
     corrected = masked.copy()
     after = slice(from_shell + 2, None)  # the mask smears the step over the shells next to it
@@ -190,15 +190,30 @@ def masked_fsc(first: NDArray[Any], second: NDArray[Any], mask: NDArray[Any], *,
     return MaskedFsc(frequency, unmasked, masked, randomized, np.clip(corrected, -1, 1), beyond)
 
 
-def randomized_phases(volume: NDArray[Any], beyond: float, rng: np.random.Generator) -> NDArray[np.float32]:
-    """A volume with the phases of noise at all |k| ≥ `beyond` (cycles/voxel) and its own amplitudes.
+def phase_randomized(
+    density: NDArray[Any], rng: np.random.Generator, beyond: float = 0.0
+) -> NDArray[np.float32]:
+    """The density with the phases of white noise, its power spectrum kept: as large and as smooth.
 
-    The phases are those of white noise, which keeps the result real.
+    Parameters
+    ----------
+    density
+        (z, y, x).
+    rng
+        Draws the phases.
+    beyond
+        Frequencies up to it, in cycles/voxel, keep their phases; the mean always does.
+
+    Examples
+    --------
+    >>> ball = np.zeros((9, 9, 9), np.float32); ball[3:6, 3:6, 3:6] = 1
+    >>> other = phase_randomized(ball, np.random.default_rng(0))
+    >>> bool(np.isclose((other**2).sum(), (ball**2).sum(), rtol=1e-4))
+    True
     """
-    transform = scipy.fft.rfftn(np.asarray(volume, np.float32))
-    noise = scipy.fft.rfftn(rng.standard_normal(volume.shape, dtype=np.float32))
-    phases = noise / np.maximum(np.abs(noise), 1e-30)
-    there = _radius(volume.shape) >= beyond
-    transform[there] = np.abs(transform[there]) * phases[there]
-    values: NDArray[np.float32] = scipy.fft.irfftn(transform, s=volume.shape).astype(np.float32)
-    return values
+    transform = scipy.fft.rfftn(np.asarray(density, np.float32))
+    noise = scipy.fft.rfftn(rng.standard_normal(density.shape, dtype=np.float32))
+    phases = noise / np.maximum(np.abs(noise), 1e-12)
+    changed = np.where(_radius(density.shape) > beyond, np.abs(transform) * phases, transform)
+    result: NDArray[np.float32] = scipy.fft.irfftn(changed, s=density.shape).astype(np.float32)
+    return result

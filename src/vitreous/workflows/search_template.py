@@ -67,6 +67,17 @@ def is_file_of_structure(structure: str) -> bool:
     return not structure.startswith(("phantom:", "pdb:"))
 
 
+def absolute_structure(structure: str) -> str:
+    """A structure with the absolute path of its file, if it is one.
+
+    Examples
+    --------
+    >>> absolute_structure("phantom:tric")
+    'phantom:tric'
+    """
+    return str(Path(structure).absolute()) if is_file_of_structure(structure) else structure
+
+
 def open_template(structure: str, voxel_spacing_angstrom: float) -> SearchTemplate:
     """Build the template of a structure or a density map at a voxel spacing.
 

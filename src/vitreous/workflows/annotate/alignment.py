@@ -15,8 +15,9 @@ from torch import Tensor
 
 from vitreous.averaging import Alignment, SearchConfig, align, scores_at
 from vitreous.core import Progress, Template, read_block
-from vitreous.evidence import PickScores, against_chance, mirror_image, phase_randomized, slab_of
+from vitreous.evidence import PickScores, against_chance, mirror_image, slab_of
 from vitreous.fourier import contrast_transfer, frequency_radius, measured_region
+from vitreous.metrics import phase_randomized
 from vitreous.simulate import make_gold
 from vitreous.workflows.annotate.specimens import DEFOCUS_UM, WITHOUT_WEDGE_DEG, Quiet, strangers
 from vitreous.workflows.annotate.subject import diameter_of

@@ -28,7 +28,6 @@ from vitreous.workflows.annotate.request import (
     FIRST_BUDGET_SHARE,
     AnnotateRequest,
     AnnotateSettings,
-    absolute_structure,
 )
 from vitreous.workflows.annotate.work import Work
 from vitreous.workflows.denoise import DenoiseSettings
@@ -41,6 +40,7 @@ from vitreous.workflows.run_directory import (
     finished_run,
     stopped_run,
 )
+from vitreous.workflows.search_template import absolute_structure
 
 KIND = "annotate"
 OUTPUTS = (

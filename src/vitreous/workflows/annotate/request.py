@@ -218,17 +218,6 @@ def particle_spec(text: str) -> ParticleSpec:
         raise InputError(problem, path=text) from error
 
 
-def absolute_structure(text: str) -> str:
-    """A structure with the absolute path of its file, if it is one.
-
-    Examples
-    --------
-    >>> absolute_structure("phantom:tric")
-    'phantom:tric'
-    """
-    return text if text.startswith(("phantom:", "pdb:")) else str(Path(text).absolute())
-
-
 def file_name(class_name: str) -> str:
     """A class name as (part of) a file's name.
 
