@@ -22,6 +22,7 @@ from vitreous.methods.supervised.pairs import COARSEST_ANGSTROM, FINEST_ANGSTROM
 from vitreous.metrics import measure_polarity
 from vitreous.training import step_generator
 from vitreous.workflows.annotate.request import AnnotateRequest, AnnotateSettings
+from vitreous.workflows.cubic_voxels import UNEQUAL, cubic_spacing
 from vitreous.workflows.denoise import SMALLEST_SIDE, Source, standardized
 
 WORKING_ANGSTROM = 20.0  # voxels of the network at the most: finer ones hold next to no signal
@@ -29,7 +30,6 @@ LEAST_ACROSS = 6  # of them, from side to side of the smallest structure
 AVERAGED_ANGSTROM = (6.0, 15.0)  # voxels for averages where the network's are coarser
 ALPHA = 0.5  # y + αn is searched, y - n/α is judged by
 SPLIT_SEED = 77_001
-UNEQUAL = 1.01  # spacings that differ by less come from rounding
 AS_IS = Normalization(0.0, 1.0, -math.inf, math.inf)
 
 Array = NDArray[np.float32]
@@ -150,7 +150,7 @@ def open_subject(request: AnnotateRequest, templates: Sequence[Template]) -> Sub
     """
     settings = request.settings
     volume = open_volume(request.input, voxel_spacing_angstrom=request.voxel_size_angstrom)
-    spacing = spacing_of(volume, request)
+    spacing = cubic_spacing(volume, request.input, request.voxel_size_angstrom)
     if min(volume.shape) < SMALLEST_SIDE:
         text = f"is too small: {' × '.join(map(str, volume.shape))} voxels"
         raise InputError(text, path=request.input, remedy=f"every side needs {SMALLEST_SIDE} at least")
@@ -189,21 +189,6 @@ def check_simulated(style: Style, binning: int, request: AnnotateRequest) -> Non
     else:
         remedy = "its voxels are too coarse to tell structures apart"
     raise InputError(text, path=request.input, remedy=remedy)
-
-
-def spacing_of(volume: Volume, request: AnnotateRequest) -> float:
-    """Voxel spacing in Å; InputError where it cannot be trusted."""
-    spacing, mean = volume.voxel_spacing_angstrom, volume.mean_spacing_angstrom
-    if spacing is None or mean is None:
-        text = "has no voxel spacing, and structures are to be found in their size"
-        raise InputError(text, path=request.input, remedy="give it with --voxel-size")
-    if request.voxel_size_angstrom is None and all(math.isclose(s, 1.0, rel_tol=1e-6) for s in spacing):
-        text = "the voxel spacing is exactly 1 Å, which usually means that it was never set"
-        raise InputError(text, path=request.input, remedy="give --voxel-size in Å")
-    if max(spacing) > UNEQUAL * min(spacing):
-        text = f"the voxel spacing differs between axes ({' × '.join(f'{s:.4g}' for s in spacing)} Å)"
-        raise InputError(text, path=request.input, remedy="resample it")
-    return mean
 
 
 def chosen_binning(spacing: float, templates: Sequence[Template]) -> int:

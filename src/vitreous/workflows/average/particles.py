@@ -19,6 +19,7 @@ from vitreous.io.names import own_name
 from vitreous.methods.wedge.geometry import MissingWedge
 from vitreous.workflows.average.picks import read_picks
 from vitreous.workflows.average.request import AverageRequest
+from vitreous.workflows.cubic_voxels import cubic_spacing
 from vitreous.workflows.search_template import transfer_of, wedge_of
 
 SAME = 1e-3  # relative difference of voxel spacings that comes from rounding
@@ -176,13 +177,7 @@ def open_particles(request: AverageRequest) -> Opened:
 def open_tomogram(path: Path, voxel_size_angstrom: float | None) -> Volume:
     """A tomogram of known, equal spacing."""
     volume = open_volume(path, voxel_spacing_angstrom=voxel_size_angstrom)
-    spacing = volume.voxel_spacing_angstrom
-    assert spacing is not None
-    if voxel_size_angstrom is None and all(abs(s - 1) < 1e-6 for s in spacing):
-        text = "the voxel spacing is exactly 1 Å, which usually means that it was never set"
-        raise InputError(text, path=path, remedy="give --voxel-size in Å")
-    if max(spacing) > 1.01 * min(spacing):
-        raise InputError("the voxel spacing differs between axes", path=path, remedy="resample it to cubes")
+    cubic_spacing(volume, path, voxel_size_angstrom)
     return volume
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,11 +14,11 @@ from vitreous.core.normalization import SLAB_VOXELS
 from vitreous.inference import available_memory, parse_memory
 from vitreous.inference.memory import GIGABYTE
 from vitreous.io import open_volume, volume_warnings
+from vitreous.workflows.cubic_voxels import cubic_spacing
 from vitreous.workflows.pick.request import PickRequest
 
 BASE_BYTES = 400_000_000  # Python, torch and the libraries
 STATISTICS_BYTES = 40  # for each voxel of the slab that statistics are made of
-UNEQUAL = 1.01  # spacings that differ by less come from rounding
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,21 +42,9 @@ def open_pick_source(request: PickRequest) -> PickSource:
     """
     given = request.voxel_size_angstrom
     volume = open_volume(request.input, voxel_spacing_angstrom=given)
-    spacing, mean = volume.voxel_spacing_angstrom, volume.mean_spacing_angstrom
-    assert spacing is not None  # open_volume refuses a file without
-    assert mean is not None
-    if given is None and all(math.isclose(s, 1.0, rel_tol=1e-6) for s in spacing):
-        text = "the voxel spacing is exactly 1 Å, which usually means that it was never set"
-        raise InputError(text, path=request.input, remedy="give --voxel-size in Å")
-    if max(spacing) > UNEQUAL * min(spacing):
-        text = (
-            f"the voxel spacing differs between axes ({' × '.join(f'{s:.4g}' for s in spacing)} Å, z × y × x)"
-        )
-        raise InputError(
-            text, path=request.input, remedy="resample it: particle files know one spacing alone"
-        )
+    spacing = cubic_spacing(volume, request.input, given)
     mask = None if request.mask is None else open_mask(request.mask, volume)
-    return PickSource(volume, mean, mask, volume_warnings(volume))
+    return PickSource(volume, spacing, mask, volume_warnings(volume))
 
 
 def open_mask(path: Path, volume: Volume) -> NDArray[np.bool_]:
