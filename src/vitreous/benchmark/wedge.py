@@ -41,9 +41,10 @@ KINDS: Mapping[str, Specimen] = {
 }
 LEVELS = (1, 4)
 TEXT = (
-    "`double`: a second wedge, along x, is cut out of the filled volume and filled again by the same method "
-    "(from one volume, halves or not), and the outcome compared with the filled volume; both are "
-    "standardized, and the range is that of the filled one. A method that blurs is easily like itself. "
+    "`double`: a second wedge, along x, is cut out of the filled volume and filled again by the same method, "
+    "and the outcome compared with the filled volume; both are standardized, and the range is that of the "
+    "filled one. A filled volume has no halves to be filled from again. A method that blurs is easily like "
+    "itself. "
     "`missing` and `measured`: correlation in shells up to that many cycles/voxel with the noise-free "
     "reconstruction of all tilts, same CTF, in the missing and the measured region, after a Hann window, "
     "which lets some of what was measured into the missing region: see the row `none`."
@@ -58,7 +59,7 @@ def measure_wedge(kind: CaseKind, seed: int, method: str, progress: Progress) ->
     with measured_cost() as cost:
         once = filled(kind, case, seed, method, progress)
     found = against_truth(once, complete(kind, seed))
-    if method != PLAIN:
+    if method != PLAIN and not method.endswith(HALVES):
         found |= double_wedge(kind, case, once, seed, method, progress)
     return {**found, **cost}
 
@@ -85,15 +86,14 @@ def double_wedge(
 ) -> Record:
     """Cut a second wedge along x out of a filled volume, fill it again, and compare (dual § 2.5).
 
-    The volume is turned so that the second wedge lies where the first one was. There are no halves of a
-    filled volume: the second filling is from one volume.
+    The volume is turned so that the second wedge lies where the first one was.
     """
     turned = emptied_of_wedge(np.ascontiguousarray(once.transpose(2, 1, 0)), kind.tilt_range_deg or WEDGE)
     if method == NONE:
         twice = turned
     else:
         again = Case(turned, np.zeros_like(turned), (turned, turned), case.ground)
-        twice = filled(kind, again, seed, method.removesuffix(HALVES), progress)
+        twice = filled(kind, again, seed, method, progress)
     cut = (slice(BORDER, -BORDER),) * 3
     result, truth = standard(twice.transpose(2, 1, 0)[cut]), standard(once[cut])
     data_range = float(np.ptp(truth))
