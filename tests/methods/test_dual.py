@@ -237,6 +237,39 @@ def test_a_domain_that_dies_is_told_and_rolled_back():
     assert "back to step 2 at 0.25 times the rate" in listener.said[0]
 
 
+class Scaled(torch.nn.Module):
+    """A denoiser that gives back what it sees, times a factor for tomograms and another for simulated ones."""
+
+    def __init__(self, of_tomograms, of_simulated):
+        super().__init__()
+        self.factors = {"tomogram": of_tomograms, "simulated": of_simulated}
+
+    def forward(self, x):
+        return x * self.factors["simulated" if float(x.std()) > 5 else "tomogram"]
+
+
+@pytest.mark.parametrize(
+    ("of_tomograms", "of_simulated", "contrast", "died"),
+    [
+        (0.1, 0.1, 1.0, False),  # a sparse tomogram, denoised well: its variance is a hundredth
+        (0.1, 0.001, 1.0, True),  # densities do not come back either
+        (0.001, 0.001, 0.0, False),  # no particle was drawn: that says nothing
+        (10.0, 0.1, 1.0, True),
+    ],
+)
+def test_the_clean_domain_is_dead_only_if_densities_do_not_come_back(
+    of_tomograms, of_simulated, contrast, died
+):
+    """Tomograms and densities of unit variance; simulated tomograms are ten times the density."""
+    one = objective()
+    one.network.denoiser = Scaled(of_tomograms, of_simulated)
+    one.network.tomogram = lambda density, _: 10 * density
+    for volume in one.clean.volumes:
+        volume.data[...] *= contrast
+    _, text = one.monitored(torch.Generator().manual_seed(0))
+    assert ("the clean domain died" in text) is died
+
+
 def test_the_record_has_both_domains_at_every_look():
     record = train(objective(), settings(), SilentProgress())
     assert [step for step, _ in record.monitored] == [1, 2, 3, 4, 5, 6]

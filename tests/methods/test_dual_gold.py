@@ -1,65 +1,102 @@
 """Gold beads, which a denoised volume has no longer."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
+from vitreous.benchmark.specimens import Purified, Specimen
 from vitreous.core import Normalization
-from vitreous.methods import Dual, PreparedVolume
-from vitreous.methods.dual import standardized_density
-from vitreous.methods.dual.gold import bead_places, without_gold
+from vitreous.methods import Dual, DualConfig, PreparedVolume
+from vitreous.methods.dual import standardized_density, without_gold
+from vitreous.methods.dual.gold import has_gold
 from vitreous.training import TrainingVolume
 
 CLIPPED = Normalization(0.0, 1.0, -10.0, 10.0)
-CENTRES = ((30, 30, 30), (32, 80, 120), (33, 130, 60))
+CENTRES = ((30, 30, 30), (32, 80, 120), (33, 130, 60), (5, 100, 195))  # the last one at two faces
 
 
-def volume_with(centres, shape=(64, 200, 200), radius=5.0, height=-40.0, seed=0):
+def prepared_with(centres, *, height=-40.0, noise_share=0.9, spacing=10.0):
     """White noise, and balls far beyond it."""
-    data = np.random.default_rng(seed).normal(size=shape).astype(np.float32)
+    shape = (64, 160, 200)
+    data = np.random.default_rng(0).normal(size=shape).astype(np.float32)
     grid = np.indices(shape)
     for centre in centres:
         away = ((grid - np.reshape(centre, (3, 1, 1, 1))) ** 2).sum(0)
-        data[away <= radius**2] = height
-    return TrainingVolume(data, CLIPPED, voxel_spacing_angstrom=10.0)
+        data[away <= 25] = height
+    volume = TrainingVolume(data, CLIPPED, voxel_spacing_angstrom=spacing)
+    return PreparedVolume(volume, noise_share=noise_share)
 
 
-def test_every_bead_is_found_with_its_halo_and_noise_has_none():
-    volume = volume_with(CENTRES)
-    places = list(bead_places(volume))
-    assert len(places) == len(CENTRES)
-    for start, share in places:
-        box = tuple(slice(first, first + n) for first, n in zip(start, share.shape, strict=True))
-        dark = volume.data[box] < -30
-        assert dark.sum() > 400  # the ball of 515 voxels, not cut
-        assert (share[dark] == 1).all()
-        assert share[0].max() < 0.2
-    assert list(bead_places(volume_with(()))) == []
+def prediction_for(prepared):
+    """Ice and its noise, and 50 where gold is."""
+    values = np.random.default_rng(4).normal(1, 0.1, prepared.volume.data.shape).astype(np.float32)
+    values[np.abs(prepared.volume.data) > 30] = 50.0
+    return values
 
 
-def test_the_result_has_ice_where_gold_is_and_is_untouched_elsewhere():
-    """Across the faces of the blocks that are looked through, too: there is a bead on either."""
-    volume = volume_with([*CENTRES, (32, 100, 160)])
-    before = np.random.default_rng(4).normal(1, 0.1, volume.data.shape).astype(np.float32)
-    prediction = before.copy()
-    prediction[volume.data < -30] = 50.0
-    without_gold(prediction, volume)
-    assert np.abs(prediction[volume.data < -30] - 1).max() < 0.01  # the median; its error is 0.001
-    assert (prediction == before).mean() > 0.8
-    none = before.copy()
-    without_gold(none, volume_with(()))
-    np.testing.assert_array_equal(none, before)
+@pytest.mark.parametrize("spacing", [10.0, 5.0])
+def test_the_result_has_ice_where_gold_is_and_is_untouched_elsewhere(spacing):
+    """Found in the tomogram itself, or in a copy binned twice; the median's error is 0.001."""
+    prepared = prepared_with(CENTRES, spacing=spacing)
+    before = prediction_for(prepared)
+    found = before.copy()
+    without_gold(found, prepared, "dark")
+    assert np.abs(found[prepared.volume.data < -30] - 1).max() < 0.01
+    assert (found == before).mean() > 0.7
 
 
-@pytest.mark.parametrize("has_gold", [True, False])
-def test_gold_stays_if_the_clean_domain_has_some(has_gold):
-    """Balls of protein in ice without noise, and gold that is five times as dense."""
-    volume = volume_with(CENTRES)
-    density = np.where(volume.data < -30, np.float32(-5), np.float32(0))
-    if has_gold:
-        density[volume_with([(32, 160, 160)]).data < -30] = -25
-    method = Dual(clean=[standardized_density(density, "density", 10.0)])
-    adapted = method.adapted([PreparedVolume(volume)])
-    assert adapted.config.gold is has_gold
-    found, _ = adapted.calibrated(CLIPPED.apply(volume.data), volume, 1.0)
-    assert (found[CENTRES[0]] < -9) is np.bool_(has_gold)
-    assert has_gold or abs(found[CENTRES[0]]) < 0.1
+@pytest.mark.parametrize(
+    "prepared",
+    [
+        prepared_with(()),
+        prepared_with(CENTRES, height=40.0),  # of the other contrast
+        prepared_with(CENTRES, noise_share=0.2),  # protein might stand out as far
+    ],
+)
+def test_nothing_changes_where_what_stands_out_may_be_no_gold(prepared):
+    found = prediction_for(prepared)
+    before = found.copy()
+    without_gold(found, prepared, "dark")
+    np.testing.assert_array_equal(found, before)
+
+
+def test_thin_volumes_are_left_alone():
+    prepared = prepared_with(CENTRES)
+    thin = replace(prepared, volume=replace(prepared.volume, data=prepared.volume.data[20:40]))
+    found = prediction_for(thin)
+    before = found.copy()
+    without_gold(found, thin, "dark")
+    np.testing.assert_array_equal(found, before)
+
+
+@pytest.mark.parametrize(
+    "specimen", [Specimen(0.1), Specimen(0.3, sheets=2, vesicles=1), Purified("ribosome", 4)]
+)
+def test_protein_and_membranes_of_any_density_are_no_gold(specimen):
+    density = specimen.ground((64, 96, 96), 11).density
+    assert not has_gold(standardized_density(-density, "density", 10.0))
+
+
+@pytest.mark.parametrize("structure", ["ribosome", "rubisco"])
+def test_gold_in_a_density_is_told_from_protein(structure):
+    density = Purified(structure, 20, gold=3).ground((64, 128, 128), 11).density
+    assert has_gold(standardized_density(density, "density", 10.0))
+
+
+@pytest.mark.parametrize("gold", [0, 3])
+def test_gold_stays_if_the_clean_domain_has_some(gold):
+    prepared = prepared_with(CENTRES)
+    density = Purified("rubisco", 6, gold=gold).ground((64, 64, 64), 11).density
+    method = Dual(clean=[standardized_density(-density, "density", 10.0)]).adapted([prepared])
+    found = method.cleared(prediction_for(prepared), prepared)
+    assert method.config.gold is bool(gold)
+    assert (found[CENTRES[0]] == 50) is np.bool_(gold)
+
+
+def test_models_that_say_nothing_of_gold_leave_it():
+    """They were trained before there was a choice."""
+    prepared = prepared_with(CENTRES)
+    method = Dual(DualConfig(voxel_spacing_angstrom=10.0, protein="dark")).adapted([prepared])
+    assert method.config.gold is None
+    assert method.cleared(prediction_for(prepared), prepared)[CENTRES[0]] == 50

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -15,14 +16,16 @@ from vitreous.benchmark.specimens import TRAINING_SEEDS, Purified
 from vitreous.benchmark.standardized import TOPAZ_WIDTHS, denoised_or_topaz
 from vitreous.core import InputError, Poses, Progress
 from vitreous.inference import choose_device
-from vitreous.methods.dual import Dual, DualConfig, standardized_density
+from vitreous.methods.dual import Dual, DualConfig, standardized_density, without_gold
 from vitreous.metrics import average_precision, detection_scores, match_picks
 from vitreous.picking import DogConfig, pick_blobs
-from vitreous.workflows.denoise import DenoiseSettings, Source, denoise_source, untrained
+from vitreous.training import TrainingVolume
+from vitreous.workflows.denoise import DenoiseSettings, Source, denoise_source, standardized, untrained
 
 PICKS_PER_PARTICLE = 500 / 407  # the paper's 500 picks; precision over recall says how many were true
 DISTANCE_ANGSTROM = 80.0
 OF_ITS_KIND = "dual, ribosomes"  # its clean domain is of the same kind of specimen
+GOLD_OUT = "noisy, gold out"  # what DUAL does to gold, and nothing else
 
 
 def measure_picks(kind: CaseKind, seed: int, method: str, progress: Progress) -> Record:
@@ -38,16 +41,19 @@ def measure_picks(kind: CaseKind, seed: int, method: str, progress: Progress) ->
         raise InputError("clean volumes do not say where particles are", remedy="leave out --data")
     if method in TOPAZ_WIDTHS:
         training_cases(kind)  # what they take to be made is no cost of the method
+    clean = boxes_of_its_kind(kind) if method == OF_ITS_KIND else ()
     with measured_cost() as cost:
         if method == OF_ITS_KIND:
-            result = dual_of_its_kind(kind, case, seed, progress)
+            result = dual_of_its_kind(clean, case, seed, progress)
+        elif method == GOLD_OUT:
+            result = gold_out(case)
         else:
             result = denoised_or_topaz(kind, case, seed, method, progress)
     return {**picking_scores(result, case.ground.poses, case.ground.spacing_angstrom), **cost}
 
 
-def dual_of_its_kind(kind: CaseKind, case: Case, seed: int, progress: Progress) -> NDArray[np.float32]:
-    """DUAL between the case and densities of other boxes like it, without gold, as `--clean` would give them.
+def boxes_of_its_kind(kind: CaseKind) -> tuple[TrainingVolume, ...]:
+    """Densities of other boxes like that of the case, without gold.
 
     Raises
     ------
@@ -57,7 +63,21 @@ def dual_of_its_kind(kind: CaseKind, case: Case, seed: int, progress: Progress) 
     if not isinstance(kind.specimen, Purified):
         raise InputError("only boxes of one structure have others of their kind", remedy="leave out --data")
     boxes = [replace(kind.specimen, gold=0).ground(kind.shape, other) for other in TRAINING_SEEDS]
-    clean = tuple(standardized_density(-b.density, "specimen", b.spacing_angstrom) for b in boxes)
+    return tuple(standardized_density(-b.density, "specimen", b.spacing_angstrom) for b in boxes)
+
+
+def gold_out(case: Case) -> NDArray[np.float32]:
+    """The case itself with nothing but its gold replaced, as DUAL does it."""
+    volume, _ = standardized(Source(case.volume), needs_target=False)
+    result = case.noisy.copy()
+    without_gold(result, Dual().prepare(volume), "dark")
+    return result
+
+
+def dual_of_its_kind(
+    clean: Sequence[TrainingVolume], case: Case, seed: int, progress: Progress
+) -> NDArray[np.float32]:
+    """DUAL between the case and a clean domain, as `--clean` would give it."""
 
     def method_of(config: DualConfig, precision: str) -> Dual:
         return Dual(config, precision=precision, clean=clean)

@@ -1,8 +1,9 @@
 """DUAL: simultaneous simulation and denoising from unpaired data."""
 
 from vitreous.methods.dual.config import DualConfig
+from vitreous.methods.dual.gold import without_gold
 from vitreous.methods.dual.method import Dual, standardized_density
 from vitreous.methods.dual.networks import DualNetworks
 from vitreous.methods.dual.simulation import simulated_tomogram
 
-__all__ = ["Dual", "DualConfig", "DualNetworks", "simulated_tomogram", "standardized_density"]
+__all__ = ["Dual", "DualConfig", "DualNetworks", "simulated_tomogram", "standardized_density", "without_gold"]

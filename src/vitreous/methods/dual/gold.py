@@ -2,66 +2,67 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import replace
-from itertools import product
-
 import numpy as np
 import scipy.ndimage as ndi
 from numpy.typing import NDArray
 
-from vitreous.core import read_block
-from vitreous.metrics import Outliers, find_outliers
+from vitreous.inference.coarse import LEAST_VOXELS, coarse_copy
+from vitreous.methods.method import PreparedVolume
+from vitreous.metrics import find_outliers
 from vitreous.training import TrainingVolume
 
-SCANNED = 160  # voxels along an edge of the blocks that are looked through
-FADE = 5  # voxels beyond a bead's halo over which ice gives way to what was predicted
+LEAST_NOISE = 0.3  # of the variance: below it protein stands out as gold does
+FADE = 4  # coarse voxels beyond a bead's halo over which ice gives way to what was predicted
 SPARSE = 4  # voxels between those whose median is taken
+MATTER = 0.9  # quantile of what is not ice that is taken to be protein
+DENSER = 3.0  # than protein: gold is six times as dense, and the densest protein 1.5 times
+LEAST_GOLD = 8  # voxels
 
 Array = NDArray[np.float32]
 
 
-def without_gold(prediction: Array, volume: TrainingVolume) -> None:
+def without_gold(prediction: Array, prepared: PreparedVolume, protein: str) -> None:
     """Put ice in the places of a volume's beads and their halos, in place.
+
+    Nothing changes where there is little noise, in which protein might be taken for gold, where what stands
+    out is of the other contrast than protein, and in volumes too thin to judge shapes.
 
     Parameters
     ----------
     prediction
         (z, y, x), mostly ice.
-    volume
-        What it was predicted from, same shape, of known voxel spacing.
+    prepared
+        What it was predicted from, of known voxel spacing.
+    protein
+        Whether protein, and so gold, is "dark" or "bright" in the volume.
     """
+    volume = prepared.volume
+    if prepared.noise_share < LEAST_NOISE or min(volume.data.shape) < LEAST_VOXELS:
+        return
+    spacing = volume.voxel_spacing_angstrom or 0.0
+    coarse, factor = coarse_copy(volume.data, volume.normalization.mean, spacing)
+    coarse /= np.float32(volume.normalization.deviation)
+    found = find_outliers(coarse, factor * spacing)
+    if found.polarity != protein:
+        return
     ice = np.float32(np.median(prediction[::SPARSE, ::SPARSE, ::SPARSE]))
-    for start, share in bead_places(volume):
-        box = tuple(slice(first, first + n) for first, n in zip(start, share.shape, strict=True))
-        prediction[box] += share * (ice - prediction[box])
+    places, _ = ndi.label(found.gold)
+    for index, box in enumerate(ndi.find_objects(places), 1):
+        wide = tuple(slice(max(0, s.start - FADE), s.stop + FADE) for s in box)
+        away = ndi.distance_transform_edt(places[wide] != index)
+        share = (0.5 * (1 + np.cos(np.pi * np.clip(away / FADE, 0, 1)))).astype(np.float32)
+        for axis in range(3):
+            share = share.repeat(factor, axis)
+        fine = tuple(
+            slice(s.start * factor, s.start * factor + n) for s, n in zip(wide, share.shape, strict=True)
+        )
+        prediction[fine] += share * (ice - prediction[fine])
 
 
 def has_gold(volume: TrainingVolume) -> bool:
-    """Whether there is a bead in a volume of known voxel spacing."""
-    return any(outliers.beads for _, outliers in looked_through(volume))
-
-
-def bead_places(volume: TrainingVolume) -> Iterator[tuple[tuple[int, ...], Array]]:
-    """Where the surroundings of each bead start, and the bead's share of every voxel in them, (z, y, x).
-
-    Places that were erased count as well.
-    """
-    for start, outliers in looked_through(volume):
-        places, count = ndi.label(outliers.mask)
-        for index, box in enumerate(ndi.find_objects(places, max_label=count), 1):
-            lower = [max(0, s.start - FADE) for s in box]
-            upper = [min(n, s.stop + FADE) for n, s in zip(places.shape, box, strict=True)]
-            around = tuple(slice(low, high) for low, high in zip(lower, upper, strict=True))
-            away = ndi.distance_transform_edt(places[around] != index)
-            share = (0.5 * (1 + np.cos(np.pi * np.clip(away / FADE, 0, 1)))).astype(np.float32)
-            yield tuple(first + low for first, low in zip(start, lower, strict=True)), share
-
-
-def looked_through(volume: TrainingVolume) -> Iterator[tuple[tuple[int, ...], Outliers]]:
-    """Blocks of a volume: where each starts, and its outliers; a bead on the faces of two comes in pieces."""
-    constants = replace(volume.normalization, low=-np.inf, high=np.inf)  # gold is found by what is clipped
-    for start in product(*(range(0, n, SCANNED) for n in volume.data.shape)):
-        shape = [min(SCANNED, n - first) for n, first in zip(volume.data.shape, start, strict=True)]
-        values = constants.apply(read_block(volume.data, start, shape))
-        yield start, find_outliers(values, volume.voxel_spacing_angstrom or 0.0)
+    """Whether something in a density is far denser than protein."""
+    away = np.abs(np.asarray(volume.data, np.float32) - np.float32(np.median(volume.data)))
+    matter = away[away > 0]
+    if not matter.size:
+        return False
+    return int((matter > DENSER * np.quantile(matter, MATTER)).sum()) >= LEAST_GOLD

@@ -138,7 +138,7 @@ class Dual:
             found["voxel_spacing_angstrom"] = least.network_volume.voxel_spacing_angstrom
         if self.config.protein == "seen":
             found["protein"] = protein_in(volumes[0].volume)
-        if self.config.gold is None:
+        if self.config.gold is None and self.config.voxel_spacing_angstrom is None:  # before the training
             found["gold"] = any(has_gold(volume) for volume in self.clean)
         config = self.config.model_copy(update=found)
         return Dual(config, precision=self.precision, clean=self.clean) if found else self
@@ -206,12 +206,16 @@ class Dual:
         tell_time(objective, settings, progress)
         return train(objective, settings, progress, store)
 
+    def cleared(self, prediction: NDArray[np.float32], prepared: PreparedVolume) -> NDArray[np.float32]:
+        """A blended prediction, overwritten: with ice in place of gold, if the clean domain has none."""
+        if self.config.gold is False:
+            without_gold(prediction, prepared, self.config.protein)
+        return prediction
+
     def calibrated(
         self, prediction: NDArray[np.float32], volume: TrainingVolume, strength: float
     ) -> tuple[NDArray[np.float32], str]:
-        """Grey values of a blended prediction, which is overwritten; see `with_strength`."""
-        if not self.config.gold:
-            without_gold(prediction, volume)
+        """Grey values of a blended prediction; see `with_strength`."""
         result, correlation = with_strength(prediction, volume.data, volume.normalization, strength)
         text = f"the denoised volume hardly correlates with {volume.name} ({correlation:.2f}): was the "
         text += "model trained on tomograms of the other contrast, or for too short a time?"

@@ -21,7 +21,9 @@ from vitreous.methods.dual.networks import DualNetworks
 from vitreous.methods.method import batch_of
 from vitreous.training import Patch, PatchSampler, Phase, TrainingVolume
 
-DEAD, WILD = 0.01, 20.0  # variance of fake volumes relative to real ones
+DEAD, WILD = 0.05, 20.0  # variance of fake volumes relative to real ones
+RETURNED = 0.01  # of the variance of densities comes back from their tomograms, however much noise there is
+EMPTY = 0.05  # variance, of standardized densities, below which patches of them hold next to nothing
 LOOKS = 4  # batches that a look at the game pools: most patches of a sparse specimen are empty
 SHELLS = 16
 COMPARED = ("noisy", "clean", "fake_noisy", "fake_clean", "clean_again")
@@ -98,11 +100,19 @@ class DualObjective:
         figures |= domain_figures("clean", pooled["clean"], pooled["fake_clean"])
         difference = 0.5 * (played.fake_noisy - again).float().var() / played.fake_noisy.float().var()
         figures["drawn_share"] = float(difference)
-        clean = figures["clean_variance_ratio"]
-        if clean <= DEAD:
-            clean = variance_ratio(pooled["clean"], pooled["clean_again"])
-        wrong = (death("noisy", figures["noisy_variance_ratio"]), death("clean", clean))
+        wrong = (death("noisy", figures["noisy_variance_ratio"]), self._death_of_clean(pooled, figures))
         return figures, " and ".join(filter(None, wrong))
+
+    @staticmethod
+    def _death_of_clean(pooled: Mapping[str, Tensor], figures: Mapping[str, float]) -> str:
+        """That the clean domain died, in words, or ""; patches without a particle say nothing."""
+        if float(pooled["clean"].float().var()) < EMPTY:
+            return ""
+        ratio, returned = (
+            figures["clean_variance_ratio"],
+            variance_ratio(pooled["clean"], pooled["clean_again"]),
+        )
+        return "" if ratio <= DEAD and RETURNED < returned < WILD else death("clean", ratio)
 
     def generator_losses(self, played: Round) -> dict[str, Tensor]:
         """The losses of Dn, Gs, E and Gn by name, not weighted."""

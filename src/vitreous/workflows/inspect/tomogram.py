@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vitreous.core import Interrupted, Progress, SilentProgress, Volume, measure_voxels
-from vitreous.core.normalization import SLAB_VOXELS
+from vitreous.inference.coarse import LEAST_VOXELS, coarse_copy
 from vitreous.io import volume_warnings
 from vitreous.methods.noise_model import estimate_noise_spectrum
 from vitreous.metrics import Polarity, find_outliers, measure_layer, measure_polarity
@@ -18,13 +18,10 @@ from vitreous.workflows.denoise import SMALLEST_SIDE
 from vitreous.workflows.inspect.tilts import measured_tilt_range
 from vitreous.workflows.inspect.values import Inspection, TiltRange
 
-MOST_VOXELS = 2**25  # of the coarse copy: 134 MB, and about five times that while it is looked at
-COARSE_ANGSTROM = 14.0  # edge of its voxels at the most, as long as it is not too large
 UNKNOWN_ANGSTROM = 10.0  # what shapes are judged as where the spacing is unknown; no length is told then
 MOSTLY_NOISE = 0.97  # of the variance
 LITTLE_NOISE = 0.3  # of the variance: below it protein stands out as gold does
 STEEP_DEG = 3.0  # slopes of the specimen that are worth a word
-LEAST_VOXELS = 24  # along the shortest side, to judge shapes
 
 Array = NDArray[np.float32]
 
@@ -73,7 +70,7 @@ def inspect_tomogram(volume: Volume, *, progress: Progress | None = None) -> Ins
         tilt_range = measured_tilt_range(volume.data, statistics.normalization, noise)
         advance(report)
     if min(volume.shape) >= LEAST_VOXELS:
-        coarse, factor = coarse_copy(volume, statistics.normalization.mean, spacing or UNKNOWN_ANGSTROM)
+        coarse, factor = coarse_copy(volume.data, statistics.normalization.mean, spacing or UNKNOWN_ANGSTROM)
         coarse /= np.float32(statistics.normalization.deviation)
         edge = factor * (spacing or UNKNOWN_ANGSTROM)
         if noise is not None and noise.noise_share >= LITTLE_NOISE:
@@ -110,29 +107,6 @@ def advance(progress: Progress) -> None:
     progress.advance()
     if progress.should_stop():
         raise Interrupted
-
-
-def coarse_copy(volume: Volume, mean: float, spacing: float) -> tuple[Array, int]:
-    """Block means less the mean grey value, and how many voxels one stands for along an axis.
-
-    Voxels that are not finite count as the mean.
-    """
-    factor = max(
-        1, int(COARSE_ANGSTROM / spacing), math.ceil((math.prod(volume.shape) / MOST_VOXELS) ** (1 / 3))
-    )
-    factor = min(factor, max(1, min(volume.shape) // LEAST_VOXELS))
-    sides = [side // factor for side in volume.shape]
-    coarse = np.empty(sides, np.float32)
-    planes = max(1, SLAB_VOXELS // (factor**3 * sides[1] * sides[2]))
-    for first in range(0, sides[0], planes):
-        last = min(first + planes, sides[0])
-        cut = (slice(first * factor, last * factor), *(slice(side * factor) for side in sides[1:]))
-        slab = np.array(volume.data[cut], np.float32)
-        slab -= np.float32(mean)
-        np.nan_to_num(slab, copy=False, nan=0.0, posinf=0.0, neginf=0.0)
-        parts = slab.reshape(last - first, factor, sides[1], factor, sides[2], factor)
-        coarse[first:last] = parts.mean(axis=(1, 3, 5))
-    return coarse, factor
 
 
 def spectrum_doubts(found: Inspection) -> list[str]:
