@@ -238,7 +238,7 @@ def test_a_domain_that_dies_is_told_and_rolled_back():
 
 
 class Scaled(torch.nn.Module):
-    """A denoiser that gives back what it sees, times a factor for tomograms and another for simulated ones."""
+    """A denoiser that gives back what it sees, times a factor for tomograms or one for simulated ones."""
 
     def __init__(self, of_tomograms, of_simulated):
         super().__init__()
