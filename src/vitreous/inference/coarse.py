@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from vitreous.core.normalization import SLAB_VOXELS
 
-MOST_VOXELS = 2**25  # 134 MB, and about five times that while it is looked at
+MOST_VOXELS = 2**24  # 67 MB, and about ten times that while it is looked at
 COARSE_ANGSTROM = 14.0  # edge of its voxels at the most, as long as it is not too large
 LEAST_VOXELS = 24  # along the shortest side, to judge shapes
 

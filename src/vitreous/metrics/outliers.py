@@ -79,12 +79,8 @@ def find_outliers(volume: Array, voxel_spacing_angstrom: float) -> Outliers:
         Edge of its voxels.
     """
     volume = np.where(np.abs(volume) < STRANGE, volume, np.float32(0))
-    known = ~padding(volume)
-    values = centred(volume, known)
-    smooth = centred(ndi.gaussian_filter(values, 1.0), known)
-    either = [beads_of(sign * values, sign * smooth, known, voxel_spacing_angstrom) for sign in (-1, 1)]
-    dark = either[0].strength >= either[1].strength
-    beads = either[0] if dark else either[1]
+    dark, bright = (beads_of(s * volume, voxel_spacing_angstrom) for s in (np.float32(-1), np.float32(1)))
+    beads = dark if dark.strength >= bright.strength else bright
     gold = np.zeros(volume.shape, bool)
     for box in beads.boxes:
         gold[box.around] |= box.near
@@ -97,7 +93,7 @@ def find_outliers(volume: Array, voxel_spacing_angstrom: float) -> Outliers:
         if erased:
             mask |= ndi.binary_dilation(silent, iterations=WINDOW // 2 + 1)
     count = len(beads.boxes)
-    polarity: Literal["dark", "bright", ""] = ("dark" if dark else "bright") if count else ""
+    polarity: Literal["dark", "bright", ""] = ("dark" if beads is dark else "bright") if count else ""
     diameter = beads.voxels * voxel_spacing_angstrom if count else None
     return Outliers(count, polarity, diameter, erased, share, mask, gold)
 
@@ -119,8 +115,11 @@ class Beads:
     strength: float = 0.0
 
 
-def beads_of(values: Array, smooth: Array, known: Flags, voxel_spacing_angstrom: float) -> Beads:
+def beads_of(volume: Array, voxel_spacing_angstrom: float) -> Beads:
     """Compact bright places that stand apart from all others."""
+    known = ~padding(volume)
+    values = centred(volume, known)
+    smooth = centred(ndi.gaussian_filter(values, 1.0), known)
     labels, count = ndi.label((smooth > CORE) & known)
     if not count:
         return Beads()

@@ -34,7 +34,7 @@ def inspect_tomogram(volume: Volume, *, progress: Progress | None = None) -> Ins
     Parameters
     ----------
     volume
-        May be memory-mapped; memory is bounded by a coarse copy of at most 34 million voxels.
+        May be memory-mapped; memory is bounded by a coarse copy of at most 17 million voxels.
     progress
         Receives the steps; silent by default.
 
