@@ -11,7 +11,7 @@ from vitreous.benchmark.cases import CaseKind
 from vitreous.benchmark.comparison import Comparison, published_of, spread
 from vitreous.benchmark.contestants import CEILINGS, PAPER_BLINDSPOT, RANDOM_BEGINNING, TUNED
 from vitreous.benchmark.denoisers import DENOISER_TABLES, LARGE
-from vitreous.benchmark.picking import OF_ITS_KIND
+from vitreous.benchmark.picking import GOLD_OUT, OF_ITS_KIND
 from vitreous.benchmark.runner import record_of
 from vitreous.benchmark.scores import TUNED_FILTERS
 from vitreous.benchmark.specimens import Specimen
@@ -115,6 +115,7 @@ def test_every_method_of_a_table_is_one_that_can_be_run():
         "noisy",
         PAPER_BLINDSPOT,
         RANDOM_BEGINNING,
+        GOLD_OUT,
         OF_ITS_KIND,
         *CEILINGS,
         *METHODS,
