@@ -1,14 +1,13 @@
 """Inspection of files: its record is JSON, its memory is bounded, and it stops when asked to."""
 
 import json
-import tracemalloc
 
 import numpy as np
 import pytest
 
 import vitreous
 from vitreous.core import Interrupted, SilentProgress, Volume
-from vitreous.workflows.inspect import inspect_files, tomogram
+from vitreous.workflows.inspect import inspect_files
 from vitreous.workflows.run_directory import RunDirectory
 
 
@@ -54,18 +53,3 @@ def test_it_stops_between_steps_and_files(noisy, tmp_path, steps):
     with pytest.raises(Interrupted):
         inspect_files([noisy, noisy], folder=tmp_path / "out", progress=Stopping(steps))
     assert not (tmp_path / "out").exists()
-
-
-def test_the_coarse_copy_is_made_of_small_slabs(monkeypatch):
-    monkeypatch.setattr(tomogram, "SLAB_VOXELS", 2**18, raising=False)
-    data = np.random.default_rng(0).normal(size=(96, 256, 256)).astype(np.float32)
-    kept = data.copy()
-    tracemalloc.start()
-    coarse, factor = tomogram.coarse_copy(Volume(data, 4.0), 0.5, 4.0)
-    peak = tracemalloc.get_traced_memory()[1]
-    tracemalloc.stop()
-    assert factor == 3
-    assert peak < coarse.nbytes + 3 * 4 * 2**18
-    np.testing.assert_array_equal(data, kept)
-    blocks = data[:, :255, :255].reshape(32, 3, 85, 3, 85, 3).mean(axis=(1, 3, 5)) - 0.5
-    np.testing.assert_allclose(coarse, blocks, atol=1e-5)

@@ -22,7 +22,7 @@ from vitreous.methods.method import batch_of
 from vitreous.training import Patch, PatchSampler, Phase, TrainingVolume
 
 DEAD, WILD = 0.05, 20.0  # variance of fake volumes relative to real ones
-RETURNED = 0.01  # of the variance of densities comes back from their tomograms, however much noise there is
+RETURNED = 1e-3  # of the variance of densities comes back from their tomograms, however much noise there is
 EMPTY = 0.05  # variance, of standardized densities, below which patches of them hold next to nothing
 LOOKS = 4  # batches that a look at the game pools: most patches of a sparse specimen are empty
 SHELLS = 16
