@@ -89,8 +89,10 @@ def test_gold_stays_if_the_clean_domain_has_some(gold):
     prepared = prepared_with(CENTRES)
     density = Purified("rubisco", 6, gold=gold).ground((64, 64, 64), 11).density
     method = Dual(clean=[standardized_density(-density, "density", 10.0)]).adapted([prepared])
-    found = method.cleared(prediction_for(prepared), prepared)
+    found = prediction_for(prepared)
+    told = method.cleared(found, prepared)
     assert method.config.gold is bool(gold)
+    assert told == ("" if gold else "gold beads that ice was put in the place of: 4")
     assert (found[CENTRES[0]] == 50) is np.bool_(gold)
 
 
@@ -99,4 +101,6 @@ def test_models_that_say_nothing_of_gold_leave_it():
     prepared = prepared_with(CENTRES)
     method = Dual(DualConfig(voxel_spacing_angstrom=10.0, protein="dark")).adapted([prepared])
     assert method.config.gold is None
-    assert method.cleared(prediction_for(prepared), prepared)[CENTRES[0]] == 50
+    found = prediction_for(prepared)
+    assert method.cleared(found, prepared) == ""
+    assert found[CENTRES[0]] == 50

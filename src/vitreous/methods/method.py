@@ -226,8 +226,8 @@ class BlendedMethod(LearnedMethod, Protocol):
     ) -> TrainingRecord:
         """Train, after the rest, what predicts; with checkpoints of its own."""
 
-    def cleared(self, prediction: NDArray[np.float32], prepared: PreparedVolume) -> NDArray[np.float32]:
-        """A blended prediction, overwritten, without what the method does not predict."""
+    def cleared(self, prediction: NDArray[np.float32], prepared: PreparedVolume) -> str:
+        """Take what the method does not predict out of a blended prediction, in place; what, or ""."""
 
     def calibrated(
         self, prediction: NDArray[np.float32], volume: TrainingVolume, strength: float

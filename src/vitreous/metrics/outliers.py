@@ -10,9 +10,7 @@ import scipy.ndimage as ndi
 from numpy.typing import NDArray
 
 EXTREME, CORE = 8.0, 12.0  # robust deviations: of a bead's strongest voxel, and of the smoothed volume in it
-APART = (
-    2.5  # gold over the 99.9 % quantile of the rest, smoothed, is 8 to 9; ribosomes at noise/signal 1: 1.3
-)
+APART = 2.5  # over the 99.9 % quantile of the rest, smoothed: gold 8 to 9, ribosomes at noise/signal 1 1.3
 LEAST_VOXELS = 8
 LEAST_STRONG = 4  # voxels beyond half of `EXTREME`: a hot voxel is alone
 LARGEST_ANGSTROM = 300.0  # along its longest axis: gold of 150 Å, drawn out by the missing wedge
@@ -29,7 +27,6 @@ MOST_SILENT_SHARE = 0.05  # of the volume: more is padding, or a denoised volume
 
 Array = NDArray[np.float32]
 Flags = NDArray[np.bool_]
-Integers = NDArray[np.integer[Any]]
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,7 +76,11 @@ def find_outliers(volume: Array, voxel_spacing_angstrom: float) -> Outliers:
         Edge of its voxels.
     """
     volume = np.where(np.abs(volume) < STRANGE, volume, np.float32(0))
-    dark, bright = (beads_of(s * volume, voxel_spacing_angstrom) for s in (np.float32(-1), np.float32(1)))
+    known = ~padding(volume)
+    values = centred(volume, known)
+    smooth = centred(ndi.gaussian_filter(values, 1.0), known)
+    bright = beads_of(values, smooth, known, voxel_spacing_angstrom)
+    dark = beads_of(-values, -smooth, known, voxel_spacing_angstrom)
     beads = dark if dark.strength >= bright.strength else bright
     gold = np.zeros(volume.shape, bool)
     for box in beads.boxes:
@@ -115,11 +116,8 @@ class Beads:
     strength: float = 0.0
 
 
-def beads_of(volume: Array, voxel_spacing_angstrom: float) -> Beads:
+def beads_of(values: Array, smooth: Array, known: Flags, voxel_spacing_angstrom: float) -> Beads:
     """Compact bright places that stand apart from all others."""
-    known = ~padding(volume)
-    values = centred(volume, known)
-    smooth = centred(ndi.gaussian_filter(values, 1.0), known)
     labels, count = ndi.label((smooth > CORE) & known)
     if not count:
         return Beads()

@@ -21,8 +21,8 @@ LEAST_GOLD = 8  # voxels
 Array = NDArray[np.float32]
 
 
-def without_gold(prediction: Array, prepared: PreparedVolume, protein: str) -> None:
-    """Put ice in the places of a volume's beads and their halos, in place.
+def without_gold(prediction: Array, prepared: PreparedVolume, protein: str) -> int:
+    """Put ice in the places of a volume's beads and their halos, in place; returns how many beads.
 
     Nothing changes where there is little noise, in which protein might be taken for gold, where what stands
     out is of the other contrast than protein, and in volumes too thin to judge shapes.
@@ -38,13 +38,13 @@ def without_gold(prediction: Array, prepared: PreparedVolume, protein: str) -> N
     """
     volume = prepared.volume
     if prepared.noise_share < LEAST_NOISE or min(volume.data.shape) < LEAST_VOXELS:
-        return
+        return 0
     spacing = volume.voxel_spacing_angstrom or 0.0
     coarse, factor = coarse_copy(volume.data, volume.normalization.mean, spacing)
     coarse /= np.float32(volume.normalization.deviation)
     found = find_outliers(coarse, factor * spacing)
     if found.polarity != protein:
-        return
+        return 0
     ice = np.float32(np.median(prediction[::SPARSE, ::SPARSE, ::SPARSE]))
     places, _ = ndi.label(found.gold)
     for index, box in enumerate(ndi.find_objects(places), 1):
@@ -57,6 +57,7 @@ def without_gold(prediction: Array, prepared: PreparedVolume, protein: str) -> N
             slice(s.start * factor, s.start * factor + n) for s, n in zip(wide, share.shape, strict=True)
         )
         prediction[fine] += share * (ice - prediction[fine])
+    return found.beads
 
 
 def has_gold(volume: TrainingVolume) -> bool:

@@ -206,11 +206,12 @@ class Dual:
         tell_time(objective, settings, progress)
         return train(objective, settings, progress, store)
 
-    def cleared(self, prediction: NDArray[np.float32], prepared: PreparedVolume) -> NDArray[np.float32]:
-        """A blended prediction, overwritten: with ice in place of gold, if the clean domain has none."""
+    def cleared(self, prediction: NDArray[np.float32], prepared: PreparedVolume) -> str:
+        """Put ice in the place of gold, in a blended prediction, if the clean domain has none; says so."""
+        beads = 0
         if self.config.gold is False:
-            without_gold(prediction, prepared, self.config.protein)
-        return prediction
+            beads = without_gold(prediction, prepared, self.config.protein)
+        return f"gold beads that ice was put in the place of: {beads}" if beads else ""
 
     def calibrated(
         self, prediction: NDArray[np.float32], volume: TrainingVolume, strength: float

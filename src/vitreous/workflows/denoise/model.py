@@ -165,7 +165,9 @@ def predict(
     """Denoised grey values; with two halves the mean of both predictions."""
     if isinstance(model.method, BlendedMethod):
         blended = blended_prediction(model, prepared, plan.tile, seed, progress)
-        blended = model.method.cleared(blended, prepared)
+        taken_out = model.method.cleared(blended, prepared)
+        if taken_out:
+            progress.note(taken_out)
         result, warning = model.method.calibrated(blended, prepared.volume, strength)
         if warning:
             progress.warn(warning)

@@ -258,7 +258,10 @@ def convert_dual(
         prepared = model.method.prepare(replace(source, name=str(file)))
         tile = model.method.tile or model.method.config.patch_side
         blended = blended_prediction(model.trained, prepared, tile, seed, progress)
-        data = model.grey_values_of("clean").invert(model.method.cleared(blended, prepared))
+        taken_out = model.method.cleared(blended, prepared)
+        if taken_out:
+            progress.note(taken_out)
+        data = model.grey_values_of("clean").invert(blended)
     label = f"vitreous {vitreous.__version__}: converted to {to}, dual"
     write_volume(output, volume.with_data(data), overwrite=overwrite, label=label)
     return {"output": str(output), "to": to}
