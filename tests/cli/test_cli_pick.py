@@ -529,7 +529,9 @@ def test_template_options_that_make_no_sense_are_refused(run, seen, tmp_path):
             "the lowest tilt comes first",
         ),
         ((*matching, "--template", "phantom:ribosome"), "give --tilt-range MIN MAX"),
+        ((*matching, "--template", "phantom:ribosome", "--defocus", 0), "--defocus must be"),
         (("pick", seen, "-o", output, "--template", "phantom:ribosome"), "goes with --method template"),
+        (("pick", seen, "-o", output, "--defocus", 4), "goes with --method template"),
     ):
         assert told in check_refused(run, tmp_path, *words)
 
@@ -540,6 +542,7 @@ def test_a_template_is_matched_and_the_run_is_told(run, seen, tmp_path):
     vitreous.write_volume(tmp_path / "ball.mrc", vitreous.Volume(ball, SPACING))
     output = tmp_path / "t.star"
     words = ("--template", tmp_path / "ball.mrc", "--tilt-range", -89, 87, "--angular-step", 90)
+    words = (*words, "--defocus", 4)
     code, out, err = run("pick", seen, "-o", output, "--method", "template", *words, "--count", 3, "--json")
     assert code == 0, err
     facts = json.loads(out)
@@ -547,5 +550,7 @@ def test_a_template_is_matched_and_the_run_is_told(run, seen, tmp_path):
     gaps = np.linalg.norm(found.positions_angstrom[:, None] - CENTRES, axis=-1)
     assert (gaps.min(axis=1) < 30).all()
     assert facts["orientations"] > 1
-    assert "template matching with" in (tmp_path / "t.star.run" / "report.html").read_text()
+    report = (tmp_path / "t.star.run" / "report.html").read_text()
+    assert "template matching with" in report
+    assert "--defocus 4.0" in report
     assert run("report", tmp_path / "t.star.run")[0] == 0

@@ -5,7 +5,7 @@ import pytest
 import torch
 from pydantic import ValidationError
 
-from vitreous.fourier import Optics, contrast_transfer
+from vitreous.fourier import Optics, contrast_transfer, frequency_radius, volume_contrast_transfer
 
 SHAPE, PIXEL = (96, 128), 4.0
 
@@ -95,3 +95,15 @@ def test_several_defoci_at_once():
 def test_optics_that_make_no_sense_are_refused(wrong):
     with pytest.raises(ValidationError):
         Optics(**wrong)
+
+
+def test_a_volume_has_the_transfer_of_its_images_along_every_direction():
+    """To 0.02 up to the Nyquist frequency; of two defoci the mean."""
+    side, spacing = 40, 10.0
+    volume = volume_contrast_transfer(side, spacing, 3.0)
+    assert volume.shape == (side, side, side // 2 + 1)
+    image, inside = contrast_transfer((side, side), spacing, 3.0), frequency_radius((side, side), half=True) <= 0.5
+    for plane in (volume[0], volume[:, 0]):
+        np.testing.assert_allclose(plane[inside], image[inside], atol=0.02)
+    both = volume_contrast_transfer(side, spacing, torch.tensor([3.0, 4.0]))
+    np.testing.assert_allclose(2 * both - volume, volume_contrast_transfer(side, spacing, 4.0), atol=1e-5)

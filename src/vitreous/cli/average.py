@@ -52,6 +52,13 @@ def average_command(
         tuple[float, float] | None,
         typer.Option(help="Signed lowest and highest tilt; else read off the tomogram.", metavar="MIN MAX"),
     ] = None,
+    defocus: Annotated[
+        float | None,
+        typer.Option(
+            help="Underfocus in µm to show the template with, of a tomogram without CTF correction.",
+            metavar="UM",
+        ),
+    ] = None,
     invert: Annotated[
         bool, typer.Option("--invert", help="Particles are bright; otherwise dark, as in raw tomograms.")
     ] = False,
@@ -89,6 +96,7 @@ def average_command(
         box,
         diameter,
         tilt_range,
+        defocus,
         invert,
         max_memory,
         coordinate_pixel,

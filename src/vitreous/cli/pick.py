@@ -55,6 +55,13 @@ def pick_command(
             help="template: lowest and highest tilt; else read off the tomogram.", metavar="MIN MAX"
         ),
     ] = None,
+    defocus: Annotated[
+        float | None,
+        typer.Option(
+            help="template: Underfocus in µm to show the template with, of a tomogram without CTF correction.",
+            metavar="UM",
+        ),
+    ] = None,
     file_format: Annotated[
         str | None, typer.Option("--format", help="relion5, relion4, dynamo, copick or poses; by the suffix.")
     ] = None,
@@ -110,6 +117,7 @@ def pick_command(
         low_pass,
         symmetry,
         tilt_range,
+        defocus,
         format=file_format,
         tilt_series_pixel_angstrom=tilt_series_pixel,
         tomogram_name=tomogram_name,

@@ -1,7 +1,7 @@
 """Pure Fourier functions on tensors: grids, wedges, CTF, dose, power spectra, coloured noise."""
 
 from vitreous.fourier.amplitude import with_amplitude_of
-from vitreous.fourier.ctf import Optics, contrast_transfer
+from vitreous.fourier.ctf import Optics, contrast_transfer, volume_contrast_transfer
 from vitreous.fourier.dose import critical_exposure, exposure_damping
 from vitreous.fourier.grids import frequency_axes, frequency_radius, shell_means
 from vitreous.fourier.insertion import insert_slices
@@ -27,5 +27,6 @@ __all__ = [
     "resample",
     "shell_means",
     "symmetrize",
+    "volume_contrast_transfer",
     "with_amplitude_of",
 ]

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import torch
 from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor
 from torch_ctf import calculate_ctf_2d
 
+from vitreous.fourier.grids import frequency_radius
+
 ELECTRON_REST_ENERGY_EV = 510_998.95
 PLANCK_TIMES_C_EV_ANGSTROM = 12_398.4198
+FINE = 128  # samples of a profile up to twice the Nyquist frequency
 
 
 class Optics(BaseModel):
@@ -111,3 +115,29 @@ def contrast_transfer(
         fftshift=False,
     )
     return ctf.to(torch.float32)
+
+
+def volume_contrast_transfer(side: int, voxel_spacing_angstrom: float, defocus_um: float | Tensor) -> Tensor:
+    """What a particle's transform is multiplied with in a tomogram taken with one defocus, apart from its wedge.
+
+    Every tilt's image has the same CTF, so that the volume has it as a function of |k|; in the corners, beyond
+    the Nyquist frequency, it stays as it is there.
+
+    Parameters
+    ----------
+    side
+        Of a cube, in voxels.
+    voxel_spacing_angstrom
+        Voxel spacing in Å.
+    defocus_um
+        Defocus in µm, positive for underfocus; the mean of all if it is a tensor (n,).
+
+    Returns
+    -------
+    float32 tensor (side, side, side // 2 + 1), in the order of `torch.fft.rfftn`.
+    """
+    profile = contrast_transfer((FINE, FINE), voxel_spacing_angstrom, torch.as_tensor(defocus_um).reshape(-1))
+    radius = frequency_radius((side,) * 3, half=True).numpy()
+    along_x = profile.mean(0)[0].numpy()
+    frequencies = np.arange(len(along_x)) / FINE
+    return torch.from_numpy(np.interp(radius, frequencies, along_x).astype(np.float32))

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from vitreous.core import InputError, Normalization, Template
-from vitreous.fourier import measured_region
+from vitreous.fourier import measured_region, volume_contrast_transfer
 from vitreous.io import file_sha256
 from vitreous.methods.noise_model import estimate_noise_spectrum
 from vitreous.methods.wedge.geometry import MissingWedge, check_tilt_range
@@ -39,8 +39,10 @@ class SearchTemplate:
     template: Template
     diameter_angstrom: float
 
-    def box(self, side: int) -> Tensor:
+    def box(self, side: int, defocus_um: float | None = None) -> Tensor:
         """(side, side, side) float32 with the template in the middle, its centre at voxel side // 2.
+
+        As a tomogram of this defocus (in µm, underfocus) shows it, if one is given.
 
         Raises
         ------
@@ -59,7 +61,11 @@ class SearchTemplate:
         inner = slice(max(0, first), min(side, first + own))
         outer = slice(inner.start - first, inner.stop - first)
         box[inner, inner, inner] = self.template.density[outer, outer, outer]
-        return torch.from_numpy(box)
+        if defocus_um is None:
+            return torch.from_numpy(box)
+        seen = torch.fft.rfftn(torch.from_numpy(box))
+        seen *= volume_contrast_transfer(side, self.template.voxel_spacing_angstrom, defocus_um)
+        return torch.fft.irfftn(seen, s=box.shape)
 
 
 def is_file_of_structure(structure: str) -> bool:

@@ -16,7 +16,7 @@ from torch import Tensor
 from vitreous.averaging import Alignment, SearchConfig, align, scores_at
 from vitreous.core import Progress, Template, read_block
 from vitreous.evidence import PickScores, against_chance, mirror_image, slab_of
-from vitreous.fourier import contrast_transfer, frequency_radius, measured_region
+from vitreous.fourier import measured_region, volume_contrast_transfer
 from vitreous.metrics import phase_randomized
 from vitreous.simulate import make_gold
 from vitreous.workflows.annotate.specimens import DEFOCUS_UM, WITHOUT_WEDGE_DEG, Quiet, strangers
@@ -122,26 +122,17 @@ def boxes_for(work: Work, template: Template, spacing_angstrom: float | None = N
     In the working voxels, if no other spacing is given.
     """
     subject, defocus_um = work.subject, work.request.settings.defocus_um
+    defoci = torch.linspace(*((defocus_um, defocus_um) if defocus_um else DEFOCUS_UM), DEFOCI)
     spacing = spacing_angstrom or subject.spacing_angstrom
     side = 2 * math.ceil(WIDER * diameter_of(template) / spacing / 2) + 2
     limits = subject.style.tilt_range_deg or WITHOUT_WEDGE_DEG
     region = measured_region((side,) * 3, limits, half=True, tilt_axis=subject.style.tilt_axis)
     return Boxes(
         side,
-        region.float() * mean_transfer(side, spacing, defocus_um),
+        region.float() * volume_contrast_transfer(side, spacing, defoci),
         spacing,
         Quiet(work.progress),
     )
-
-
-def mean_transfer(side: int, spacing_angstrom: float, defocus_um: float | None) -> Tensor:
-    """CTF of |k| on the half spectrum of a cube, averaged over the defoci that may be the tomogram's."""
-    defoci = torch.linspace(*((defocus_um, defocus_um) if defocus_um else DEFOCUS_UM), DEFOCI)
-    fine = 128
-    profile = contrast_transfer((fine, fine), spacing_angstrom, defoci).mean(0)[0]
-    radius = frequency_radius((side,) * 3, half=True).numpy()
-    frequencies = np.arange(len(profile)) / fine
-    return torch.from_numpy(np.interp(radius, frequencies, profile.numpy()).astype(np.float32))
 
 
 def decoys_of(work: Work, name: str, rng: np.random.Generator) -> dict[str, Array]:

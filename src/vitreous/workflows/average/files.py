@@ -114,7 +114,10 @@ def averaged(
         progress.note(f"going on after round {done.number}")
     references = torch.zeros(2, side, side, side)
     if done is None:
-        reference = own_average(particles, config.symmetry) if template is None else template.box(side)
+        if template is None:
+            reference = own_average(particles, config.symmetry)
+        else:
+            reference = template.box(side, request.settings.defocus_um)
         references = reference.expand(2, -1, -1, -1)
     for one in refine_halves(
         particles, halves.which, references, particles.start(), config, done=done, progress=progress

@@ -43,6 +43,8 @@ class AverageSettings:
         Of the particle; None for the template's.
     tilt_range_deg
         Signed lowest and highest tilt; None to read it off each tomogram.
+    defocus_um
+        Underfocus in µm that the template is shown with; None for one without CTF.
     invert
         Particles are brighter than the ice in the tomogram.
     max_memory
@@ -61,6 +63,7 @@ class AverageSettings:
     box_voxels: int | None = None
     diameter_angstrom: float | None = None
     tilt_range_deg: tuple[float, float] | None = None
+    defocus_um: float | None = None
     invert: bool = False
     max_memory: str | None = None
     coordinate_pixel_angstrom: float | None = None
@@ -74,6 +77,7 @@ class AverageSettings:
             "--angular-step": self.angular_step_deg,
             "--reach": self.reach_deg,
             "--coordinate-pixel": self.coordinate_pixel_angstrom,
+            "--defocus": self.defocus_um,
         }
         for option, value in lengths.items():
             if value is not None and not 0 < value < math.inf:
@@ -168,6 +172,7 @@ class AverageRequest:
             "--shift": "shift_angstrom",
             "--box": "box_voxels",
             "--diameter": "diameter_angstrom",
+            "--defocus": "defocus_um",
             "--max-memory": "max_memory",
             "--coordinate-pixel": "coordinate_pixel_angstrom",
         }

@@ -37,7 +37,7 @@ def finished(
     mask, limit = particle_mask(particles, config).numpy(), evidence_beyond(particles, config)
     curve, resolution = None, None
     if template is not None:
-        box = template.box(side).numpy() * mask
+        box = template.box(side, request.settings.defocus_um).numpy() * mask
         found = fourier_shell_correlation(done.average.numpy() * mask, box)
         curve, resolution = found[1].tolist(), fsc_resolution(found, spacing)
     return {

@@ -27,11 +27,12 @@ class StructureSettings:
     structure: str
     matching: TemplateConfig
     tilt_range_deg: tuple[float, float] | None
+    defocus_um: float | None
 
     def model_dump(self, **_: Any) -> dict[str, Any]:
         """Plain values for `run.json`."""
         limits = None if self.tilt_range_deg is None else list(self.tilt_range_deg)
-        plain = {"structure": self.structure, "tilt_range_deg": limits}
+        plain = {"structure": self.structure, "tilt_range_deg": limits, "defocus_um": self.defocus_um}
         return {**self.matching.model_dump(mode="json"), **plain}
 
 
@@ -65,7 +66,7 @@ class TemplatePicker:
             "count", "threshold", "min_distance_angstrom", "angular_step_deg", "low_pass_angstrom"
         )
         matching = TemplateConfig(**chosen, symmetry=settings.symmetry, bright=settings.invert)
-        return StructureSettings(settings.template, matching, settings.tilt_range_deg)
+        return StructureSettings(settings.template, matching, settings.tilt_range_deg, settings.defocus_um)
 
     def prepared(self, source: PickSource, config: StructureSettings) -> Prepared:
         """Template, wedge and grey values, once it is clear that they suit each other."""
@@ -82,9 +83,8 @@ class TemplatePicker:
             )
         statistics = measure_voxels(data, source.mask)
         wedge = wedge_of(data, statistics.normalization, source.volume.path, config.tilt_range_deg)
-        space = SearchSpace(
-            template.box(side), template.diameter_angstrom, wedge.tilt_range_deg, wedge.tilt_axis
-        )
+        seen = template.box(side, config.defocus_um)
+        space = SearchSpace(seen, template.diameter_angstrom, wedge.tilt_range_deg, wedge.tilt_axis)
         return Prepared(space, template.template.name, statistics, wedge.described)
 
     def threshold(self, config: StructureSettings) -> float:
@@ -141,6 +141,7 @@ class TemplatePicker:
             f"{matching.low_pass_angstrom:g} Å",
             "angular step": "after the particle's size" if step is None else f"{step:g}°",
             "symmetry": matching.symmetry,
+            "defocus": "not told" if config.defocus_um is None else f"{config.defocus_um:g} µm",
             "particles": "bright" if matching.bright else "dark",
         }
 

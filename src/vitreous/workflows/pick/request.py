@@ -50,6 +50,8 @@ class PickSettings:
         Point group of the template.
     tilt_range_deg
         Signed lowest and highest tilt; None to read it off the tomogram.
+    defocus_um
+        Underfocus in µm that the template is shown with; None for one without CTF.
     format
         Of the output, a name of `io.particles.SUFFIXES`; None for what its suffix says.
     tilt_series_pixel_angstrom
@@ -71,6 +73,7 @@ class PickSettings:
     low_pass_angstrom: float | None = None
     symmetry: str = "C1"
     tilt_range_deg: tuple[float, float] | None = None
+    defocus_um: float | None = None
     format: str | None = None
     tilt_series_pixel_angstrom: float | None = None
     tomogram_name: str | None = None
@@ -106,6 +109,7 @@ class PickSettings:
             "--angular-step": self.angular_step_deg,
             "--low-pass": self.low_pass_angstrom,
             "--tilt-range": self.tilt_range_deg,
+            "--defocus": self.defocus_um,
             "--symmetry": None if self.symmetry == PickSettings.symmetry else self.symmetry,
         }
         for option, value in of_templates.items():
@@ -113,6 +117,8 @@ class PickSettings:
                 raise InputError(f"{option} goes with --method template", remedy="leave it out")
         if self.diameter_angstrom is not None and self.method == "template":
             raise InputError("--diameter is the template's with --method template", remedy="leave it out")
+        if self.defocus_um is not None and not 0 < self.defocus_um < math.inf:
+            raise InputError("--defocus must be a positive number of µm")
         if self.angular_step_deg is not None and not 1 <= self.angular_step_deg <= 90:
             raise InputError("--angular-step must lie between 1 and 90 degrees")
 
@@ -182,6 +188,7 @@ class PickRequest:
             "--angular-step": settings.angular_step_deg,
             "--low-pass": settings.low_pass_angstrom,
             "--symmetry": None if settings.symmetry == PickSettings.symmetry else settings.symmetry,
+            "--defocus": settings.defocus_um,
             "--format": settings.format,
             "--tilt-series-pixel": settings.tilt_series_pixel_angstrom,
             "--tomogram-name": settings.tomogram_name,
