@@ -309,7 +309,7 @@ def test_old_rounds_go_before_a_new_run_is_recorded(scene, averaged, tmp_path, m
         raise KeyboardInterrupt
 
     monkeypatch.setattr(RunDirectory, "begin", killed)
-    settings = AverageSettings(template=str(folder / "map.mrc"), rounds=1, tilt_range_deg=(-60, 60), defocus_um=4)
+    settings = AverageSettings(str(folder / "map.mrc"), rounds=1, tilt_range_deg=(-60, 60), defocus_um=4)
     request = AverageRequest((folder / "007.mrc",), folder / "picks.star", output, settings, overwrite=True)
     assert "--defocus 4" in request.command()
     with pytest.raises(KeyboardInterrupt):

@@ -58,7 +58,7 @@ def pick_command(
     defocus: Annotated[
         float | None,
         typer.Option(
-            help="template: Underfocus in µm to show the template with, of a tomogram without CTF correction.",
+            help="template: underfocus in µm to show it with, of a tomogram without CTF correction.",
             metavar="UM",
         ),
     ] = None,

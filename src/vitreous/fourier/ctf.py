@@ -118,10 +118,10 @@ def contrast_transfer(
 
 
 def volume_contrast_transfer(side: int, voxel_spacing_angstrom: float, defocus_um: float | Tensor) -> Tensor:
-    """What a particle's transform is multiplied with in a tomogram taken with one defocus, apart from its wedge.
+    """What a tomogram of one defocus passes of a particle's transform, apart from the wedge.
 
-    Every tilt's image has the same CTF, so that the volume has it as a function of |k|; in the corners, beyond
-    the Nyquist frequency, it stays as it is there.
+    Every tilt's image has the same CTF, so that the volume has it as a function of |k|; in the corners,
+    beyond the Nyquist frequency, it stays as it is there.
 
     Parameters
     ----------

@@ -22,6 +22,12 @@ from vitreous.metrics.layer import Layer, measure_layer
 from vitreous.metrics.outliers import Outliers, find_outliers
 from vitreous.metrics.overlap import class_overlaps, dice, intersection_over_union, means_of
 from vitreous.metrics.polarity import Polarity, measure_polarity
+from vitreous.metrics.realism import (
+    autocorrelation,
+    autocorrelation_distance,
+    histogram_distance,
+    spectrum_distance,
+)
 
 __all__ = [
     "MATCHINGS",
@@ -31,6 +37,8 @@ __all__ = [
     "Matching",
     "Outliers",
     "Polarity",
+    "autocorrelation",
+    "autocorrelation_distance",
     "average_precision",
     "band_correlation",
     "class_overlaps",
@@ -40,6 +48,7 @@ __all__ = [
     "find_outliers",
     "fourier_shell_correlation",
     "fsc_resolution",
+    "histogram_distance",
     "inside_outside_contrast",
     "intersection_over_union",
     "masked_fsc",
@@ -51,6 +60,7 @@ __all__ = [
     "principal_components",
     "psnr",
     "separability",
+    "spectrum_distance",
     "ssim",
     "t_sne",
 ]
