@@ -5,10 +5,19 @@ import pytest
 
 from vitreous.benchmark import transfer
 from vitreous.benchmark.tables import TABLES
-from vitreous.benchmark.transfer import CEILING, CLEAN, CONVERTED, METHODS, OURS, PLAIN, Setup
-from vitreous.benchmark.transfer_worlds import STRUCTURES, labelled, standardized
+from vitreous.benchmark.transfer import CEILING, CLEAN, CONVERTED, METHODS, OURS, PLAIN, TRUE, Setup
+from vitreous.benchmark.transfer_averages import Detected, average_of, averaged_detections, picked
+from vitreous.benchmark.transfer_worlds import (
+    SPACING_ANGSTROM,
+    STRUCTURES,
+    TARGET,
+    labelled,
+    standardized,
+    taken,
+)
 from vitreous.core import InputError, SilentProgress
 from vitreous.methods.adaptation import AdaptationConfig
+from vitreous.workflows.search_template import open_template
 
 TINY = Setup((32, 56, 56), 1, 1, 2, 2, 4, 2, 4, 1, side=16)
 
@@ -56,6 +65,45 @@ def test_every_way_of_training_runs(monkeypatch):
         record = transfer.measure_transfer(TINY, 5, method, progress)
         assert 0 <= record["dice"] <= 1
         assert record["seconds"] > 0
+        assert {f"picks_{name}" for name in STRUCTURES} <= record.keys()
+
+
+def test_true_labels_are_all_hits_and_their_averages_show_the_structures():
+    """A few held-out particles: detail finer than the shared template is seen, which noise does not show."""
+    shape = (48, 80, 80)
+    truth = labelled(shape, 5)
+    tomogram = taken(TARGET, shape, 5)
+    found = averaged_detections([Detected(tomogram, truth.labels, truth)], TARGET)
+    for name in STRUCTURES:
+        assert found[f"picks_{name}"] == found[f"hits_{name}"] == found[f"particles_{name}"] >= 4
+        assert found[f"precision_{name}"] == found[f"recall_{name}"] == 1
+        assert found[f"structure_angstrom_{name}"] < 60
+        assert found[f"detail_p_{name}"] <= 0.05
+    noise = np.random.default_rng(0).standard_normal(shape).astype(np.float32)
+    template = open_template("phantom:ribosome", SPACING_ANGSTROM)
+    nothing = average_of([picked(truth.labels, 1)], [noise], template, TARGET)
+    assert nothing["structure_angstrom"] > nothing["shared_angstrom"]
+    assert nothing["halves_angstrom"] > nothing["shared_angstrom"]
+    assert nothing["detail"] < 0.5 * found["detail_ribosome"]
+    few = np.where(truth.labels == 1, truth.labels, 0).astype(np.uint8)
+    few[:, 40:] = few[:, :, 40:] = 0
+    scarce = averaged_detections([Detected(tomogram, few, truth)], TARGET)
+    assert scarce["picks_tric"] == scarce["recall_tric"] == 0
+    assert scarce["picks_ribosome"] < 4
+    assert not any(key.startswith(("detail", "halves")) for key in scarce)
+
+
+def test_what_is_converted_is_seen_in_the_tiles_of_the_command(monkeypatch):
+    progress, seen = SilentProgress(), []
+    monkeypatch.setattr(
+        transfer,
+        "blended_prediction",
+        lambda model, prepared, tile, seed, progress: seen.append(tile) or np.array(prepared.volume.data),
+    )
+    setup = Setup((32, 56, 56), 1, 1, 1, 1, 4, 1, 4, 1, side=16)
+    made = transfer.converted(setup, 5, taken(TARGET, setup.shape, 5), progress)
+    assert seen == [setup.dual.student_side]
+    assert made.std() == pytest.approx(1, abs=1e-3)
 
 
 def test_rows_and_summary():
@@ -81,3 +129,13 @@ def test_rows_and_summary():
     assert asked.rows == [["dual above gaussian", "2", "+5", "+7.5", "+5.0"]]
     assert transfer.summarize([r for r in records if r["method"] == PLAIN])[-1].heading.startswith("Dice")
     assert set(METHODS) > {PLAIN, OURS}
+    shown = {"halves_angstrom": 36.0, "shared_angstrom": 41.4, "structure_angstrom": 38.0}
+    shown |= {"detail": 0.4, "detail_p": 0.005}
+    picks = {"particles": 32, "picks": 30, "hits": 27, "precision": 0.9, "recall": 27 / 32}
+    of_class = [{f"{k}_ribosome": v for k, v in one.items()} for one in (picks | shown, picks)]
+    of_class[0]["halves_angstrom_ribosome"] = np.inf
+    made = [{**r, **of_class[r["seed"] - 1]} for r in records if r["method"] == OURS]
+    averages = transfer.summarize([*made, {**made[0], "method": TRUE}])[-1]
+    line = ["32, 32", "30, 30", "0.90, 0.90", "0.84, 0.84", "∞", "0 of 2", "38.0", "0.40", "1 of 2"]
+    assert averages.rows[0] == [OURS, "ribosome", *line]
+    assert [row[0] for row in averages.rows] == [OURS, TRUE]

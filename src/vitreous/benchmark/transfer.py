@@ -13,7 +13,9 @@ import numpy as np
 from vitreous.benchmark.comparison import Scale, spread, values_of
 from vitreous.benchmark.cost import measured_cost
 from vitreous.benchmark.runner import Record, Row, selected
+from vitreous.benchmark.transfer_averages import Detected, averaged_detections, averages_section
 from vitreous.benchmark.transfer_worlds import (
+    AVERAGED,
     GRAND,
     SOURCE,
     SPACING_ANGSTROM,
@@ -52,7 +54,8 @@ from vitreous.workflows.denoise.values import TrainedModel
 
 OURS, PLAIN, CLEAN, CONVERTED = "dual", "gaussian", "clean", ", converted"
 PHYSICS, CEILING = "physics, other microscope", "physics, same microscope"
-METHODS = (PLAIN, PHYSICS, OURS, CLEAN, CLEAN + CONVERTED, CEILING)
+TRUE = "true labels"
+METHODS = (PLAIN, PHYSICS, OURS, CLEAN, CLEAN + CONVERTED, CEILING, TRUE)
 ASKED = 5.0  # Dice points of DUAL's simulations above those with Gaussian noise
 Listener = Any  # a Progress; caches tell them apart by identity, which the protocol does not promise
 SCORES = ("dice", *(f"dice_{name}" for name in STRUCTURES), "dice_any")
@@ -66,7 +69,7 @@ TEXT = (
     f"(±{SOURCE.highest_deg:.0f}°, {SOURCE.defocus_um:.0f} µm, noise/signal {SOURCE.noise_to_signal:.0f}), "
     "or as the very same, which nobody knows of a real one: a ceiling. `clean`: no noise at all; "
     "`clean, converted`: the same network, unchanged, on what DUAL's denoiser makes of the held-out "
-    "tomogram. Dice is the mean over classes; `any`: all as one."
+    f"tomogram. `{TRUE}`: no network, for what is averaged. Dice is the mean over classes; `any`: all as one."
 )
 
 
@@ -84,6 +87,10 @@ class Setup:
         Noise draws of each grand model.
     dual_steps, dual_width, steps, width, batch
         Of both trainings; 0 stands for the paper's settings of DUAL.
+    side
+        Of the crops that networks are trained on.
+    tomograms
+        Held-out ones that particles are picked and averaged from; the first is the one that is scored.
     """
 
     shape: Shape
@@ -96,6 +103,7 @@ class Setup:
     width: int
     batch: int
     side: int = 32
+    tomograms: int = 4
 
     @property
     def dual(self) -> DualConfig:
@@ -124,15 +132,34 @@ def transfer_rows(
 
 
 def measure_transfer(setup: Setup, seed: int, method: str, progress: Listener) -> Record:
-    """Train one network and segment the held-out tomogram of a seed."""
+    """Train one network, segment the held-out tomogram of a seed, and average what is found in all of them.
+
+    `seconds` are those of the training and one tomogram.
+    """
     with measured_cost() as cost:
-        model = trained_network(setup, seed, method.removesuffix(CONVERTED), progress)
-        tomogram = taken(TARGET, setup.shape, seed)
-        if method.endswith(CONVERTED):
-            tomogram = converted(setup, seed, tomogram, progress)
-        as_is = Normalization(0.0, 1.0, -np.inf, np.inf)
-        chances = segment_volume(model, tomogram, as_is, progress=progress)
-    return {**scored(labels_of(chances), labelled(setup.shape, seed).labels), **cost}
+        labels = segmented(setup, seed, method, seed, progress)
+    found = scored(labels, labelled(setup.shape, seed).labels)
+    with measured_cost() as later:
+        boxes = [seed, *(AVERAGED + 10 * seed + number for number in range(1, setup.tomograms))]
+        given = [labels, *(segmented(setup, seed, method, box, progress) for box in boxes[1:])]
+        detected = [
+            Detected(taken(TARGET, setup.shape, box), one, labelled(setup.shape, box))
+            for box, one in zip(boxes, given, strict=True)
+        ]
+        found |= averaged_detections(detected, TARGET)
+    return {**found, "averaging_seconds": later["seconds"], **cost}
+
+
+def segmented(setup: Setup, seed: int, method: str, box: int, progress: Listener) -> Labels:
+    """The labels that the network of a method and seed gives the target's tomogram of a box."""
+    if method == TRUE:
+        return labelled(setup.shape, box).labels
+    model = trained_network(setup, seed, method.removesuffix(CONVERTED), progress)
+    tomogram = taken(TARGET, setup.shape, box)
+    if method.endswith(CONVERTED):
+        tomogram = converted(setup, seed, tomogram, progress)
+    as_is = Normalization(0.0, 1.0, -np.inf, np.inf)
+    return labels_of(segment_volume(model, tomogram, as_is, progress=progress))
 
 
 def scored(found: Labels, truth: Labels) -> Record:
@@ -233,16 +260,17 @@ def dual_tomogram(setup: Setup, seed: int, density: Array, noise_seed: int, prog
 
 
 def converted(setup: Setup, seed: int, tomogram: Array, progress: Listener) -> Array:
-    """The clean representation of a tomogram."""
+    """The clean representation of a tomogram, as `vitreous dual convert --to clean` makes it."""
     model = trained_dual(setup, seed, progress)
-    volume = TrainingVolume(
-        tomogram,
-        Normalization(0.0, 1.0, -np.inf, np.inf),
-        name="held-out tomogram",
-        voxel_spacing_angstrom=SPACING_ANGSTROM,
-    )
-    prepared = model.method.prepare(volume)
-    return standardized(blended_prediction(model, prepared, setup.dual.patch_side, seed, progress))
+    method: Any = model.method
+    normalization = measure_voxels(tomogram).normalization
+    name = "held-out tomogram"
+    volume = TrainingVolume(tomogram, normalization, name=name, voxel_spacing_angstrom=SPACING_ANGSTROM)
+    prepared = method.prepare(volume)
+    tile = method.tile or setup.dual.patch_side
+    made = blended_prediction(model, prepared, tile, seed, progress)
+    method.cleared(made, prepared)
+    return standardized(made)
 
 
 def summarize(records: Sequence[Record]) -> list[TableSection]:
@@ -259,12 +287,13 @@ def summarize(records: Sequence[Record]) -> list[TableSection]:
                 spread(values_of(found, "seconds"), "seconds"),
             ]
             for name, found in of.items()
+            if name != TRUE
         ]
         header = ["method", "seeds", *(s.replace("_", " ") for s in SCORES), "seconds"]
-        dots = {"dice": {n: [100 * v for v in values_of(found, "dice")] for n, found in of.items()}}
+        dots = {"dice": {n: [100 * v for v in values_of(of[n], "dice")] for n in of if n != TRUE}}
         figure = dots_svg(dots, "Dice in percent")
         sections.append(TableSection(f"Dice in percent, scale {scale}", TEXT, header, rows, figure))
-        sections += asked(of)
+        sections += asked(of) + averages_section(scale, of)
     return sections
 
 

@@ -8,13 +8,14 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from vitreous.core import measure_voxels
+from vitreous.core import Poses, measure_voxels
 from vitreous.simulate import ImagingSettings, TiltScheme, crowd, image, weighted_back_projection
 
 STRUCTURES = ("ribosome", "26s", "tric")
 SPACING_ANGSTROM = 10.0
 OCCUPANCY = 0.2
-GRAND, UNLABELLED = 300, 400  # seeds of grand models to train on, and of the target's tomograms for DUAL
+# Seeds of grand models to train on, of the target's tomograms for DUAL, and of those to average from.
+GRAND, UNLABELLED, AVERAGED = 300, 400, 1000
 
 Array = NDArray[np.float32]
 Labels = NDArray[np.uint8]
@@ -44,10 +45,11 @@ TARGET = Microscope(48.0, 4.0, 6.0, 3.0)
 
 @dataclass(frozen=True, eq=False)
 class Labelled:
-    """Density (z, y, x) in volts, and labels: 0 for ice, i for `STRUCTURES[i - 1]`."""
+    """Density (z, y, x) in volts, labels (0 for ice, i for `STRUCTURES[i - 1]`), and where particles are."""
 
     density: Array
     labels: Labels
+    poses: Poses
 
 
 @lru_cache(maxsize=16)
@@ -55,7 +57,7 @@ def labelled(shape: Shape, seed: int) -> Labelled:
     """A box of its own for each seed, packed with all structures in equal numbers."""
     model = crowd(shape, occupancy=OCCUPANCY, seed=seed, structures=STRUCTURES)
     classes = np.concatenate([[0], model.instance_classes]).astype(np.uint8)
-    return Labelled(model.density, classes[model.instance_mask])
+    return Labelled(model.density, classes[model.instance_mask], model.poses)
 
 
 @lru_cache(maxsize=16)
