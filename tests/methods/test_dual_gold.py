@@ -92,7 +92,7 @@ def test_gold_stays_if_the_clean_domain_has_some(gold):
     found = prediction_for(prepared)
     told = method.cleared(found, prepared)
     assert method.config.gold is bool(gold)
-    assert told == ("" if gold else "gold beads that ice was put in the place of: 4")
+    assert told == ({} if gold else {"gold beads that ice was put in the place of": "4"})
     assert (found[CENTRES[0]] == 50) is np.bool_(gold)
 
 
@@ -102,5 +102,5 @@ def test_models_that_say_nothing_of_gold_leave_it():
     method = Dual(DualConfig(voxel_spacing_angstrom=10.0, protein="dark")).adapted([prepared])
     assert method.config.gold is None
     found = prediction_for(prepared)
-    assert method.cleared(found, prepared) == ""
+    assert method.cleared(found, prepared) == {}
     assert found[CENTRES[0]] == 50

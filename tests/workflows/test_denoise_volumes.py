@@ -1,5 +1,7 @@
 """Odd volumes: denoised, or refused in one line; in memory and through files."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from scipy.ndimage import gaussian_filter
@@ -7,6 +9,8 @@ from scipy.ndimage import gaussian_filter
 import vitreous
 from vitreous.core import InputError, SilentProgress, Volume
 from vitreous.inference.memory import BASE_BYTES
+from vitreous.methods import Dual
+from vitreous.training import TrainingRecord
 from vitreous.workflows.denoise import DenoiseSettings, Source, denoise_source
 from vitreous.workflows.denoise.model import new_model
 
@@ -178,3 +182,22 @@ def test_no_memory_to_train_is_one_line(monkeypatch, error):
     monkeypatch.setattr(type(model.method), "objective", failing)
     with pytest.raises(InputError, match="not enough memory to train"):
         vitreous.denoise(noisy((10, 10, 10)), "noise-model", device="cpu")
+
+
+def test_what_dual_takes_out_and_doubts_is_with_the_result(monkeypatch):
+    """The report and run.json take both from there; a console alone would forget them."""
+    settings = DenoiseSettings(method="dual", seed=1)
+    model = new_model("dual", settings)
+    model = replace(model, record=TrainingRecord((), 0.0, 0, warnings=("an old one",)))
+    monkeypatch.setattr(Dual, "cleared", lambda *_: {"gold beads": "3"})
+    monkeypatch.setattr(Dual, "calibrated", lambda self, data, *_: (data, "it hardly correlates"))
+    source = Source(Volume(noisy((24, 24, 24)), (10.0, 10.0, 10.0)))
+    listener = Listener()
+    result = denoise_source(source, settings, listener, model=model)
+    assert result.prepared.summary["gold beads"] == "3"
+    assert "it hardly correlates" in result.warnings
+    assert "it hardly correlates" in listener.warnings
+    assert "an old one" not in result.warnings
+    monkeypatch.setattr("vitreous.workflows.denoise.volumes.fit", lambda *_: model)
+    result = denoise_source(source, settings, listener, model=replace(model, record=None))
+    assert "an old one" in result.warnings

@@ -9,10 +9,11 @@ import pytest
 from scipy.ndimage import gaussian_filter
 
 from vitreous import Volume, open_volume, write_volume
-from vitreous.core import InputError, Interrupted, SilentProgress
+from vitreous.core import InputError, Interrupted, SilentProgress, TrainingDiverged
 from vitreous.methods import DualConfig
+from vitreous.methods.dual.objective import DualObjective
 from vitreous.training import load_model
-from vitreous.workflows.denoise import DenoiseSettings
+from vitreous.workflows.denoise import DenoiseSettings, fit
 from vitreous.workflows.dual import (
     DualSimulateRequest,
     DualTrainRequest,
@@ -94,6 +95,74 @@ def model(data, trained):
     return data / "run"
 
 
+class Told(SilentProgress):
+    """Keeps what is said, and looks at the report meanwhile."""
+
+    def __init__(self, page):
+        self.page, self.notes, self.warnings, self.pages = page, [], [], []
+
+    def note(self, text):
+        self.notes.append(text)
+
+    def warn(self, text):
+        self.warnings.append(text)
+
+    def advance(self, steps=1, **values):
+        self.pages.append(self.page.read_text() if self.page.exists() else "")
+
+
+def test_slices_and_figures_are_shown_as_training_goes_on(data, monkeypatch):
+    """And they change nothing: the weights are those of a training that nobody watched."""
+    told = Told(data / "run" / "report.html")
+    train_dual(request(data), told)
+    early = [page for page in told.pages if page]
+    assert "so far" in early[0]
+    assert "denoised, middle along z" in early[0]
+    assert any(text.startswith("step ") and "spectra" in text for text in told.notes)
+    monkeypatch.setattr("vitreous.workflows.dual.train.fit", lambda *words: fit(*words[:-1]))
+    train_dual(request(data, output=data / "unwatched"), SilentProgress())
+    weights = [(data / name / "model.safetensors").read_bytes() for name in ("run", "unwatched")]
+    assert weights[0] == weights[1]
+
+
+def test_what_went_wrong_is_in_the_report(data, monkeypatch):
+    """A domain that dies once, and noise that is not used, are told on the page and in run.json."""
+    looks = iter([("", 0.5), ("the clean domain died", 0.5), ("", 0.5)])
+    monitored = DualObjective.monitored
+
+    def seen(self, generator):
+        figures, _ = monitored(self, generator)
+        wrong, share = next(looks, ("", 0.01))
+        return {**figures, "drawn_share": share, "noisy_spectral_distance": 2.0}, wrong
+
+    monkeypatch.setattr(DualObjective, "monitored", seen)
+    told = Told(data / "run" / "report.html")
+    train_dual(request(data), told)
+    facts = json.loads((data / "run" / "run.json").read_text())
+    page = (data / "run" / "report.html").read_text()
+    for words in ("the clean domain died at step", "hardly use the noise", "they do not look alike"):
+        assert any(words in text for text in facts["warnings"])
+        assert any(words in text for text in told.warnings)
+        assert words in page
+    assert facts["rollbacks"] == 1
+
+
+def test_a_training_that_failed_says_what_was_seen(data, monkeypatch):
+    looks = iter([""])
+    monitored = DualObjective.monitored
+
+    def seen(self, generator):
+        return monitored(self, generator)[0], next(looks, "the noisy domain died")
+
+    monkeypatch.setattr(DualObjective, "monitored", seen)
+    with pytest.raises(TrainingDiverged):
+        train_dual(request(data), SilentProgress())
+    facts = json.loads((data / "run" / "run.json").read_text())
+    assert facts["status"] == "failed"
+    assert "the noisy domain died" in facts["error"]
+    assert facts["monitored"][0][0] == 1
+
+
 def test_a_training_leaves_model_report_and_record(data, model):
     facts, _ = load_model(model)
     noisy, clean = (facts["domains"][name][0] for name in ("noisy", "clean"))
@@ -108,6 +177,7 @@ def test_a_training_leaves_model_report_and_record(data, model):
     assert "noisy_spectral_distance" in run["figures"]
     page = (model / "report.html").read_text()
     assert "Slices" in page
+    assert "so far" not in page
     assert "Clean reconstruction" in page
     assert not (model / "checkpoints").exists()
 

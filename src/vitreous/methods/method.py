@@ -226,8 +226,8 @@ class BlendedMethod(LearnedMethod, Protocol):
     ) -> TrainingRecord:
         """Train, after the rest, what predicts; with checkpoints of its own."""
 
-    def cleared(self, prediction: NDArray[np.float32], prepared: PreparedVolume) -> str:
-        """Take what the method does not predict out of a blended prediction, in place; what, or ""."""
+    def cleared(self, prediction: NDArray[np.float32], prepared: PreparedVolume) -> Mapping[str, str]:
+        """Take what the method does not predict out of a blended prediction, in place; what, in words."""
 
     def calibrated(
         self, prediction: NDArray[np.float32], volume: TrainingVolume, strength: float

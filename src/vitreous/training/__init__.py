@@ -12,6 +12,7 @@ from vitreous.training.loop import (
     Trainable,
     TrainingRecord,
     TrainingSettings,
+    Watch,
     train,
 )
 from vitreous.training.samples import LabelledSamples, UnlabelledSamples
@@ -30,6 +31,7 @@ __all__ = [
     "TrainingSettings",
     "TrainingVolume",
     "UnlabelledSamples",
+    "Watch",
     "load_model",
     "model_sha256",
     "save_model",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import math
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any, Protocol, runtime_checkable
@@ -100,7 +100,8 @@ class TrainingSettings:
 class TrainingRecord:
     """What a training did: every step's loss, seconds in this process, roll-backs, validation losses.
 
-    `monitored` has the figures of a `MonitoredObjective` after the steps at which they were taken.
+    `monitored` has the figures of a `MonitoredObjective` after the steps at which they were taken;
+    `warnings` is what went wrong in this process, one sentence each.
     """
 
     losses: tuple[float, ...]
@@ -108,6 +109,10 @@ class TrainingRecord:
     rollbacks: int
     validation: tuple[tuple[int, float], ...] = ()
     monitored: tuple[tuple[int, Mapping[str, float]], ...] = ()
+    warnings: tuple[str, ...] = ()
+
+
+Watch = Callable[[TrainingRecord], None]
 
 
 def train(
@@ -115,6 +120,7 @@ def train(
     settings: TrainingSettings,
     progress: Progress,
     store: CheckpointStore | None = None,
+    watch: Watch | None = None,
 ) -> TrainingRecord:
     """Train `objective.network` in place for `settings.steps` steps, from the newest checkpoint if any.
 
@@ -122,7 +128,8 @@ def train(
     training gives the same weights bit for bit. For that also to hold when a roll-back follows, a
     checkpoint is always one of the states that are rolled back to, at most `SNAPSHOT_STEPS` old, or as
     old as the last look at an objective that is monitored. That is rolled back, too, when something is
-    wrong with it that once was right; what never was is warned of at the end.
+    wrong with it that once was right; what never was is warned of at the end. `watch` is told what was
+    done so far whenever such an objective was looked at, the network in evaluation mode.
 
     Raises
     ------
@@ -139,7 +146,18 @@ def train(
     progress.start("training", settings.steps, done=state.step)
     begun = saved = time.monotonic()
     good = _snapshot(network, optimizer, state.step)
+    warnings: list[str] = []
     rollbacks = 0
+
+    def warn(text: str) -> None:
+        warnings.append(text)
+        progress.warn(text)
+
+    def so_far() -> TrainingRecord:
+        seconds = time.monotonic() - begun
+        return TrainingRecord(
+            state.losses, seconds, rollbacks, state.validation, state.monitored, tuple(warnings)
+        )
 
     def keep_good_state() -> None:
         if store:
@@ -161,11 +179,15 @@ def train(
                 raise TrainingDiverged(f"{text}, again after a roll-back at a lower rate")
             _return_to(good, network, optimizer)
             state, rollbacks = replace(state.back_at(good[2]), rate_factor=RATE_AFTER_ROLLBACK), rollbacks + 1
-            progress.warn(f"{text}: back to step {state.step} at {RATE_AFTER_ROLLBACK:g} times the rate")
+            warn(f"{text}: back to step {state.step} at {RATE_AFTER_ROLLBACK:g} times the rate")
             progress.start("training", settings.steps, done=state.step)
             continue
         state = state.after(value, _validated(objective, settings, state.step + 1), figures)
         progress.advance(loss=value)
+        if watch is not None and figures is not None:
+            network.eval()
+            watch(so_far())
+            network.train()
         if state.step % period and state.step < settings.steps:
             continue
         good = _snapshot(network, optimizer, state.step)
@@ -174,9 +196,8 @@ def train(
             saved = time.monotonic()
     network.eval()
     if state.monitored and not state.monitored[-1][1]["healthy"]:
-        progress.warn("the training ended with something wrong: see the figures in its record")
-    seconds = time.monotonic() - begun
-    return TrainingRecord(state.losses, seconds, rollbacks, state.validation, state.monitored)
+        warn("the training ended with something wrong: see the figures in its record")
+    return so_far()
 
 
 def new_optimizer(network: nn.Module, settings: TrainingSettings) -> torch.optim.Optimizer:

@@ -65,7 +65,8 @@ class SearchTemplate:
             return torch.from_numpy(box)
         seen = torch.fft.rfftn(torch.from_numpy(box))
         seen *= volume_contrast_transfer(side, self.template.voxel_spacing_angstrom, defocus_um)
-        return torch.fft.irfftn(seen, s=box.shape)
+        shown: Tensor = torch.fft.irfftn(seen, s=box.shape)
+        return shown
 
 
 def is_file_of_structure(structure: str) -> bool:

@@ -4,6 +4,15 @@ from vitreous.methods.dual.config import DualConfig
 from vitreous.methods.dual.gold import without_gold
 from vitreous.methods.dual.method import Dual, standardized_density
 from vitreous.methods.dual.networks import DualNetworks
+from vitreous.methods.dual.objective import doubts
 from vitreous.methods.dual.simulation import simulated_tomogram
 
-__all__ = ["Dual", "DualConfig", "DualNetworks", "simulated_tomogram", "standardized_density", "without_gold"]
+__all__ = [
+    "Dual",
+    "DualConfig",
+    "DualNetworks",
+    "doubts",
+    "simulated_tomogram",
+    "standardized_density",
+    "without_gold",
+]

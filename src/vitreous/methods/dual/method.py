@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, ClassVar
 
@@ -206,12 +206,12 @@ class Dual:
         tell_time(objective, settings, progress)
         return train(objective, settings, progress, store)
 
-    def cleared(self, prediction: NDArray[np.float32], prepared: PreparedVolume) -> str:
+    def cleared(self, prediction: NDArray[np.float32], prepared: PreparedVolume) -> Mapping[str, str]:
         """Put ice in the place of gold, in a blended prediction, if the clean domain has none; says so."""
         beads = 0
         if self.config.gold is False:
             beads = without_gold(prediction, prepared, self.config.protein)
-        return f"gold beads that ice was put in the place of: {beads}" if beads else ""
+        return {"gold beads that ice was put in the place of": str(beads)} if beads else {}
 
     def calibrated(
         self, prediction: NDArray[np.float32], volume: TrainingVolume, strength: float

@@ -24,6 +24,7 @@ from vitreous.training import Patch, PatchSampler, Phase, TrainingVolume
 DEAD, WILD = 0.05, 20.0  # variance of fake volumes relative to real ones
 RETURNED = 1e-3  # of the variance of densities comes back from their tomograms, however much noise there is
 EMPTY = 0.05  # variance, of standardized densities, below which patches of them hold next to nothing
+IGNORED, UNLIKE = 0.05, 1.5  # drawn share; spectral distance, of which noise of any colour has 0.5 or less
 LOOKS = 4  # batches that a look at the game pools: most patches of a sparse specimen are empty
 SHELLS = 16
 COMPARED = ("noisy", "clean", "fake_noisy", "fake_clean", "clean_again")
@@ -210,6 +211,23 @@ def death(domain: str, ratio: float) -> str:
     """
     died = f"the {domain} domain died: fake volumes have {ratio:.2g} × the variance of real"
     return "" if DEAD < ratio < WILD else died
+
+
+def doubts(figures: Mapping[str, float]) -> list[str]:
+    """What is wrong, in sentences, with networks whose domains live; by the figures of `monitored`."""
+    texts = []
+    if figures["drawn_share"] < IGNORED:
+        texts.append(
+            f"Another draw of the noise changes {figures['drawn_share']:.1%} of the variance of a simulated "
+            "tomogram: the networks hardly use the noise that they are given."
+        )
+    distance = figures["noisy_spectral_distance"]
+    if distance > UNLIKE:
+        texts.append(
+            f"The spectrum of simulated tomograms is {distance:.1f} (mean |log of the ratio|) from that of "
+            "the tomograms: they do not look alike."
+        )
+    return texts
 
 
 def spectral_distance(real: Tensor, fake: Tensor) -> float:

@@ -28,13 +28,14 @@ from vitreous.training import (
     CheckpointStore,
     TrainingRecord,
     TrainingVolume,
+    Watch,
     load_model,
     steps_within,
     tell_time,
     train,
 )
 from vitreous.workflows.denoise.config import chosen_config
-from vitreous.workflows.denoise.values import DenoiseSettings, Source, TrainedModel
+from vitreous.workflows.denoise.values import DenoiseSettings, Prediction, Source, TrainedModel
 
 
 def new_model(name: str, settings: DenoiseSettings) -> TrainedModel:
@@ -107,11 +108,12 @@ def fit(
     settings: DenoiseSettings,
     progress: Progress,
     store: CheckpointStore | None = None,
+    watch: Watch | None = None,
 ) -> TrainedModel:
     """Train a model on prepared volumes.
 
     A time budget becomes a number of steps, which a resumed training finds in `store` again: seed and
-    steps, not the clock, decide about the result.
+    steps, not the clock, decide about the result. `watch` is that of `train`.
     """
     try:
         if settings.time_budget_seconds is not None:
@@ -121,11 +123,12 @@ def fit(
         training = method.config.training_settings(settings.seed, compute.device, compute.precision)
         if settings.time_budget_seconds is None:
             tell_time(objective, training, progress)
-        record = train(objective, training, progress, store)
+        record = train(objective, training, progress, store, watch)
         if isinstance(method, BlendedMethod):
             own = None if store is None else CheckpointStore(store.folder / "finish")
             last = method.finish(model.network, volumes, compute.device, settings.seed, progress, own)
-            record = replace(record, seconds=record.seconds + last.seconds)
+            seconds, warnings = record.seconds + last.seconds, record.warnings + last.warnings
+            record = replace(record, seconds=seconds, warnings=warnings)
         return replace(model, record=record)
     except (MemoryError, RuntimeError) as error:
         if not is_out_of_memory(error):
@@ -161,17 +164,17 @@ def predict(
     seed: int,
     progress: Progress,
     strength: float = 1.0,
-) -> NDArray[np.float32]:
+) -> Prediction:
     """Denoised grey values; with two halves the mean of both predictions."""
     if isinstance(model.method, BlendedMethod):
         blended = blended_prediction(model, prepared, plan.tile, seed, progress)
-        taken_out = model.method.cleared(blended, prepared)
-        if taken_out:
-            progress.note(taken_out)
+        found = model.method.cleared(blended, prepared)
+        for what, value in found.items():
+            progress.note(f"{what}: {value}")
         result, warning = model.method.calibrated(blended, prepared.volume, strength)
         if warning:
             progress.warn(warning)
-        return result
+        return Prediction(result, found, (warning,) if warning else ())
     network: Any = model.network
     predictor = model.method.predictor(model.network, prepared, model.compute.device, seed)
     volume = prepared.network_volume
@@ -193,9 +196,9 @@ def predict(
         total += part
     total /= np.float32(len(inputs))
     if prepared.binning == 1:
-        return total
+        return Prediction(total)
     whole = unbin_volume(total, prepared.binning, prepared.volume.data.shape)
-    return prepared.volume.normalization.invert(whole)
+    return Prediction(prepared.volume.normalization.invert(whole))
 
 
 def blended_prediction(

@@ -99,6 +99,15 @@ class Plan:
 
 
 @dataclass(frozen=True, eq=False)
+class Prediction:
+    """What a trained network makes of a volume, what was found on the way, and what may be wrong with it."""
+
+    data: NDArray[np.float32]
+    found: Mapping[str, str] = field(default_factory=dict)
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, eq=False)
 class Denoised:
     """A result with what is known about how it came about."""
 

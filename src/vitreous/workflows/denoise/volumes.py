@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -112,17 +113,19 @@ def carry_out(
         return filtered(plan, plan.filter, source, settings, progress)
     assert plan.model is not None
     model, (prepared,) = prepared_model(plan.model, [plan.volume], settings.seed)
+    warnings = (*plan.warnings, *prepared.warnings)
     if model.record is None:
         model = fit(model, [prepared], settings, progress, store)
+        warnings += () if model.record is None else model.record.warnings
     begun = time.monotonic()
     strength = 1.0 if settings.strength is None else settings.strength
-    data = predict(model, prepared, memory, settings.seed, progress, strength)
+    prediction = predict(model, prepared, memory, settings.seed, progress, strength)
     seconds = {"denoising": time.monotonic() - begun}
     if model.record:
         seconds["training"] = model.record.seconds
-    if settings.invert:
-        data = -data
-    warnings = (*plan.warnings, *prepared.warnings)
+    data = -prediction.data if settings.invert else prediction.data
+    prepared = replace(prepared, summary={**prepared.summary, **prediction.found})
+    warnings += prediction.warnings
     return Denoised(data, plan.method, plan.reason, prepared, model, memory, warnings, seconds)
 
 

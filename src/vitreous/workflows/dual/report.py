@@ -6,10 +6,15 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
 
 from vitreous.core import Normalization, SilentProgress, read_block
+from vitreous.inference import Tile, blend_tiles
 from vitreous.methods import PreparedVolume
 from vitreous.methods.dual import DualNetworks, simulated_tomogram
+from vitreous.methods.method import predict_mirrored
 from vitreous.report import LossCurve, TableSection, render_tables_report
 from vitreous.report.figures import loss_svg
 from vitreous.report.panels import Panel, grey, panels_svg
@@ -33,17 +38,24 @@ def training_report(
     noisy: TrainingVolume,
     clean: TrainingVolume,
     warnings: Sequence[str],
+    *,
+    playing: bool = False,
 ) -> str:
-    """An HTML page: what was trained on what, slices of both translations, figures and loss curves."""
+    """An HTML page: what was trained on what, slices of both translations, figures and loss curves.
+
+    `playing`: the game still goes on, and its denoiser is shown; later, where there is one, the student.
+    """
     record = model.record or TrainingRecord((), 0.0, 0)
+    steps = f"{len(record.losses)} steps" + (" so far" if playing else "")
     summary = {
         "tomograms": ", ".join(map(str, request.noisy)),
         "clean domain": ", ".join(request.clean),
         "voxel spacing": f"{noisy.voxel_spacing_angstrom or 0:.4g} Å",
         "protein in the tomograms": model.method.config.model_dump()["protein"],
-        "training": f"{len(record.losses)} steps, seed {request.settings.seed}, {record.seconds:.0f} s",
+        "training": f"{steps}, seed {request.settings.seed}, {record.seconds:.0f} s",
         "roll-backs": str(record.rollbacks),
         "computed on": model.compute.description,
+        **({"state": "the training goes on; reload to see more"} if playing else {}),
     }
     sections = [
         TableSection("What was trained", rows=list(summary.items())),
@@ -51,7 +63,9 @@ def training_report(
             "Slices",
             "Across the beam, then along it with x to the right, where the missing wedge shows. Tomogram and "
             "density are no pair. Each picture has its own grey window.",
-            figure_svg=panels_svg(panels(model, noisy, clean), "slices of both domains", columns=4),
+            figure_svg=panels_svg(
+                panels(model, noisy, clean, playing=playing), "slices of both domains", columns=4
+            ),
         ),
         TableSection("Domains", EXPLAINED, *figure_table(record)),
         *loss_sections(record),
@@ -60,12 +74,17 @@ def training_report(
     return render_tables_report("DUAL training", sections, warnings=warnings)
 
 
-def panels(model: TrainedModel, noisy: TrainingVolume, clean: TrainingVolume) -> list[Panel]:
+def panels(
+    model: TrainedModel, noisy: TrainingVolume, clean: TrainingVolume, *, playing: bool
+) -> list[Panel]:
     """A tomogram and what it becomes, a density and what it becomes."""
     assert isinstance(model.network, DualNetworks)
     tomogram, density = middle(noisy), middle(clean)
-    tile = model.method.tile or int(model.network.noise_power.shape[0])
-    denoised = blended_prediction(model, PreparedVolume(tomogram), tile, 0, SilentProgress())
+    if playing:
+        denoised = denoised_in_play(model, tomogram)
+    else:
+        tile = model.method.tile or int(model.network.noise_power.shape[0])
+        denoised = blended_prediction(model, PreparedVolume(tomogram), tile, 0, SilentProgress())
     simulated = simulated_tomogram(
         model.network, density.data, density.normalization, 0, SilentProgress(), model.compute.device
     )
@@ -80,6 +99,18 @@ def panels(model: TrainedModel, noisy: TrainingVolume, clean: TrainingVolume) ->
         for axis in (0, 1)
         for name, v in volumes.items()
     ]
+
+
+def denoised_in_play(model: TrainedModel, tomogram: TrainingVolume) -> NDArray[np.float32]:
+    """What the denoiser of the game makes of a standardized tomogram."""
+    network: Any = model.network
+    device, precision = model.compute.device, model.compute.precision
+
+    def block_of(tile: Tile) -> Tensor:
+        block = torch.from_numpy(read_block(tomogram.data, tile.start, tile.shape))
+        return predict_mirrored(network.denoiser, block, 0, device, precision)
+
+    return blend_tiles(tomogram.data.shape, network.noise_power.shape[0], block_of, SilentProgress())
 
 
 def middle(volume: TrainingVolume) -> TrainingVolume:

@@ -258,9 +258,8 @@ def convert_dual(
         prepared = model.method.prepare(replace(source, name=str(file)))
         tile = model.method.tile or model.method.config.patch_side
         blended = blended_prediction(model.trained, prepared, tile, seed, progress)
-        taken_out = model.method.cleared(blended, prepared)
-        if taken_out:
-            progress.note(taken_out)
+        for what, value in model.method.cleared(blended, prepared).items():
+            progress.note(f"{what}: {value}")
         data = model.grey_values_of("clean").invert(blended)
     label = f"vitreous {vitreous.__version__}: converted to {to}, dual"
     write_volume(output, volume.with_data(data), overwrite=overwrite, label=label)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +12,9 @@ from vitreous.core import InputError, Interrupted, Progress, TrainingDiverged, V
 from vitreous.inference import ComputeDevice, available_memory, choose_device
 from vitreous.inference.memory import BASE_BYTES, GIGABYTE
 from vitreous.io import check_writable, faults_in_words, file_sha256, write_text_atomic
-from vitreous.methods.dual import Dual, DualConfig
+from vitreous.methods.dual import Dual, DualConfig, doubts
 from vitreous.methods.dual.method import protein_in
-from vitreous.training import CheckpointStore, save_model
+from vitreous.training import CheckpointStore, TrainingRecord, save_model
 from vitreous.workflows.denoise import (
     Source,
     TrainedModel,
@@ -30,6 +31,7 @@ from vitreous.workflows.dual.request import DualTrainRequest
 from vitreous.workflows.run_directory import RunDirectory, damage_in_words, stopped_run
 
 KIND = "dual-train"
+SHOWN_SHARE = 10  # times as long as a page takes to make, the next one is waited for
 TRAINING_BYTES = 300  # for each channel of the first level and voxel of a batch (measured, rounded up)
 
 
@@ -74,16 +76,22 @@ def train_dual(request: DualTrainRequest, progress: Progress) -> dict[str, Any]:
         if request.overwrite:
             store.clear()
         facts = run.begin(KIND, request.to_json(), inputs_sha256=digests, command=request.command())
+        seen: list[TrainingRecord] = []
         try:
             with faults_in_words(store.folder):
-                model = trained(request, config, domains, progress, store)
+                model = trained(request, config, domains, warnings, progress, store, seen)
         except Interrupted:
-            run.write({**facts, "status": "interrupted"})
+            run.write({**facts, **told_of(seen), "status": "interrupted"})
             raise Interrupted(run.path) from None
-        except TrainingDiverged:
-            run.write({**facts, "status": "failed"})
+        except TrainingDiverged as error:
+            run.write({**facts, **told_of(seen), "status": "failed", "error": str(error)})
             raise
-        facts |= leave_model(request, run, model, domains, warnings)
+        record = model.record
+        assert record is not None
+        unlike = doubts(record.monitored[-1][1]) if record.monitored else []
+        for text in unlike:
+            progress.warn(text)
+        facts |= leave_model(request, run, model, domains, [*warnings, *record.warnings, *unlike])
         run.write(facts)
         store.clear()
     kept = ("steps", "seconds", "warnings", "figures")
@@ -197,10 +205,15 @@ def trained(
     request: DualTrainRequest,
     config: DualConfig,
     domains: Domains,
+    warnings: Sequence[str],
     progress: Progress,
     store: CheckpointStore,
+    seen: list[TrainingRecord],
 ) -> TrainedModel:
-    """The networks after the game."""
+    """The networks after the game; `seen` gets what was done whenever the game is looked at.
+
+    The report is written then, too, as often as that takes little of the time.
+    """
 
     def method_of(config: Any, precision: str) -> Dual:
         return Dual(config, precision=precision, clean=[v.training for v in domains.clean])
@@ -213,7 +226,47 @@ def trained(
         f"{model.compute.description}; {config.width} channels, batches of {config.batch}; "
         f"up to {needed:.1f} GB of memory"
     )
-    return fit(model, volumes, settings, progress, store)
+    shown = began = time.monotonic()
+
+    def watch(record: TrainingRecord) -> None:
+        nonlocal shown, began
+        seen.append(record)
+        step, figures = record.monitored[-1]
+        progress.note(f"step {step}: " + in_words(figures))
+        if time.monotonic() - shown < SHOWN_SHARE * (shown - began):
+            return
+        began = time.monotonic()
+        first, density = domains.noisy[0].training, domains.clean[0].training
+        so_far = replace(model, record=record)
+        texts = (*warnings, *record.warnings)
+        page = training_report(request, so_far, first, density, texts, playing=True)
+        write_text_atomic(RunDirectory(request.output).report, page)
+        shown = time.monotonic()
+
+    return fit(model, volumes, settings, progress, store, watch)
+
+
+def in_words(figures: Mapping[str, float]) -> str:
+    """How the fake volumes of both domains compare with the real ones."""
+    domains = [
+        f"{figures[f'{name}_variance_ratio']:.2f} × the variance of real {of}, spectra "
+        f"{figures[f'{name}_spectral_distance']:.2f} apart"
+        for name, of in (("noisy", "tomograms"), ("clean", "densities"))
+    ]
+    return "; ".join(domains)
+
+
+def told_of(seen: Sequence[TrainingRecord]) -> dict[str, Any]:
+    """What `run.json` says of a training, finished or not."""
+    if not seen:
+        return {}
+    record = seen[-1]
+    return {
+        "steps": len(record.losses),
+        "rollbacks": record.rollbacks,
+        "figures": dict(record.monitored[-1][1]) if record.monitored else {},
+        "monitored": [[step, dict(figures)] for step, figures in record.monitored],
+    }
 
 
 def leave_model(
@@ -236,15 +289,11 @@ def leave_model(
         save_model(run.path, model.network, description)
     page = training_report(request, model, domains.noisy[0].training, domains.clean[0].training, warnings)
     write_text_atomic(run.report, page)
-    figures = dict(record.monitored[-1][1]) if record.monitored else {}
     return {
         "status": "done",
-        "steps": len(record.losses),
+        **told_of([record]),
         "seconds": {"training": record.seconds},
-        "rollbacks": record.rollbacks,
         "warnings": list(warnings),
-        "figures": figures,
-        "monitored": [[step, dict(seen)] for step, seen in record.monitored],
     }
 
 
