@@ -173,6 +173,21 @@ def test_without_places_to_compare_with_nothing_is_said_to_be_missing():
     verdict = judge_class(crowded)
     assert verdict.outcome == UNCLEAR
     assert "no room for random places" in verdict.reasons[0]
+    nothing = judge_class(PickScores(np.zeros(0), {}, rng.normal(0, 1, 7)))
+    assert nothing.outcome == UNCLEAR
+
+
+def test_where_picks_may_have_been_missed_nothing_is_absent():
+    """Neither without picks, nor with some that are noise or another structure; what is found stays found."""
+    rng, doubt = np.random.default_rng(3), "The network is new."
+    cases = [drawn(rng, picks=0), drawn(rng, picks=60), drawn(rng, picks=60, true=3.0, rivals=(0.0, 3.8))]
+    assert {judge_class(scores).outcome for scores in cases} == {NOT_FOUND}
+    doubted = [judge_class(scores, doubts=(doubt,)) for scores in cases]
+    assert {verdict.outcome for verdict in doubted} == {UNCLEAR}
+    assert all(verdict.reasons[-1] == doubt for verdict in doubted)
+    found = judge_class(drawn(rng, picks=60, true=4.0), doubts=(doubt,))
+    assert found.outcome == FOUND
+    assert doubt not in found.reasons
 
 
 def test_perfect_picks_are_found_among_any_number_of_structures():

@@ -16,6 +16,7 @@ import vitreous.cli.main
 import vitreous.training.loop
 import vitreous.workflows.annotate.alignment
 import vitreous.workflows.annotate.confirm
+import vitreous.workflows.annotate.decoys
 import vitreous.workflows.annotate.network
 import vitreous.workflows.demo
 import vitreous.workflows.denoise_files
@@ -43,7 +44,7 @@ from vitreous.methods.wedge import (
     TransposedDomains,
     WedgeFilling,
 )
-from vitreous.workflows.annotate.alignment import QUICK
+from vitreous.workflows.annotate.boxes import QUICK
 
 SIMULATED = {"patch_side": 16, "width": 4, "batch": 1, "steps": 6, "boxes": 1, "box_side": 24}
 TINY = {"patch_side": 16, "width": 4, "batch": 1, "levels": 1, "steps": 6}
@@ -94,7 +95,8 @@ def shrink(setitem, setattribute):
     setattribute(vitreous.workflows.annotate.confirm, "THOROUGH", QUICK)
     setattribute(vitreous.workflows.annotate.alignment, "ELSEWHERE", 8)
     setattribute(vitreous.workflows.annotate.confirm, "COMPARED", 8)
-    setattribute(vitreous.workflows.annotate.alignment, "strangers", lambda *_: [])
+    setattribute(vitreous.workflows.annotate.decoys, "strangers", lambda *_: [])
+    setattribute(vitreous.workflows.annotate.decoys, "OF_LIKE_MASS", 0)
     setattribute(vitreous.workflows.demo, "PRESET", str(Path(__file__).with_name("small_demo.toml")))
 
 

@@ -12,7 +12,7 @@ from scipy.ndimage import gaussian_filter
 
 from vitreous.averaging import WedgeAverage
 from vitreous.core import InputError, Interrupted, SilentProgress, Volume
-from vitreous.evidence import FOUND, NOT_FOUND, UNCLEAR, judge_class
+from vitreous.evidence import FOUND, NOT_FOUND, UNCLEAR, PickScores, judge_class
 from vitreous.inference.binning import bin_volume, coarse_shape
 from vitreous.io import open_volume, write_volume
 from vitreous.methods.supervised.pairs import Style
@@ -23,8 +23,11 @@ from vitreous.simulate.rotation import make_turnable, random_rotation, turn
 from vitreous.workflows.annotate import AnnotateRequest, AnnotateSettings, annotate_file, resume_annotation
 from vitreous.workflows.annotate import chain as chain_module
 from vitreous.workflows.annotate import estimate as estimate_module
-from vitreous.workflows.annotate.alignment import QUICK, boxes_for, random_places, room_for, scored
+from vitreous.workflows.annotate.alignment import SYMMETRIC, random_places, room_for, scored
+from vitreous.workflows.annotate.believe import doubts_of, halves_apart
+from vitreous.workflows.annotate.boxes import QUICK, boxes_for
 from vitreous.workflows.annotate.confirm import Confirmed, apart, chance_places, confirmed
+from vitreous.workflows.annotate.decoys import phantom, rivals_of_like_mass
 from vitreous.workflows.annotate.estimate import bytes_needed, minutes_needed
 from vitreous.workflows.annotate.labels import enlarged, label_volume
 from vitreous.workflows.annotate.network import probability_file
@@ -274,11 +277,95 @@ def test_most_of_a_tomogram_may_be_padding():
 def test_nothing_picked_is_not_found(tomogram, tmp_path):
     work = Work(asked(tomogram, tmp_path / "out"), SilentProgress())
     nothing = np.zeros((0, 3))
-    scores, beside = scored(
-        work, "phantom:tric", nothing, nothing, (noise(1), noise(2)), np.random.default_rng(0)
-    )
-    assert judge_class(scores).outcome == NOT_FOUND
-    assert beside["share better than its mirror image"] == 0.0
+    known = scored(work, "phantom:tric", nothing, nothing, (noise(1), noise(2)), np.random.default_rng(0))
+    assert judge_class(known.scores).outcome == NOT_FOUND
+    assert known.better_than_mirror is None
+    assert not known.also
+
+
+def particles_in_noise(work, name, copies, strength, seed=0):
+    """The same turned particles in both copies, on a lattice; and where they are, (n, 3) in Å."""
+    rng, turnable = np.random.default_rng(seed), make_turnable(phantom(name, work.subject.spacing_angstrom))
+    side = turn(turnable, np.eye(3), np.zeros(3)).shape[0]
+    lattice = np.argwhere(np.ones([n // side for n in copies[0].shape]))
+    values = np.zeros(copies[0].shape, np.float32)
+    for start in side * lattice:
+        box = tuple(slice(s, s + side) for s in start)
+        values[box] = turn(turnable, random_rotation(rng), np.zeros(3))
+    values = strength * wedge_filtered(values / values.std(), TILTS) * noise(1).std()
+    centres = 20.0 * (side * lattice + side // 2)
+    return tuple((copy + values).astype(np.float32) for copy in copies), centres
+
+
+@pytest.fixture
+def fewer_places(monkeypatch):
+    monkeypatch.setattr("vitreous.workflows.annotate.alignment.ELSEWHERE", 40)
+
+
+def crowd(tmp_path, there, asked_for="phantom:tric", strength=0.7):
+    """What is known of particles of one structure that were picked as another."""
+    copies = noise(11, (64, 96, 96)), 1.5 * noise(12, (64, 96, 96))
+    path = write_volume(tmp_path / f"{there[8:]}.mrc", Volume(copies[0], 20.0))
+    work = Work(asked(path, tmp_path / "out", (asked_for,), invert=True), SilentProgress())
+    copies, centres = particles_in_noise(work, there, copies, strength)
+    return scored(work, asked_for, centres, centres, copies, np.random.default_rng(0))
+
+
+def test_another_complex_of_like_mass_is_not_taken_for_the_structure(tmp_path, fewer_places):
+    """GroEL has five sixths of TRiC's mass: it is no stranger to it, and yet another structure."""
+    there = judge_class(crowd(tmp_path, "phantom:tric").scores)
+    assert there.outcome == FOUND
+    assert there.shares["phantom:groel"] > 0.9
+    other = judge_class(crowd(tmp_path, "phantom:groel").scores)
+    assert other.outcome == NOT_FOUND
+    assert other.rival == "phantom:groel"
+
+
+def test_what_is_of_one_shape_with_the_structure_is_no_decoy_but_told(tmp_path, monkeypatch):
+    monkeypatch.setattr("vitreous.workflows.annotate.alignment.ELSEWHERE", 8)
+    monkeypatch.setattr("vitreous.workflows.annotate.decoys.ONE_SHAPE", 0.7)
+    known = crowd(tmp_path, "phantom:tric")
+    assert "phantom:groel" not in known.scores.decoys
+    assert any("could tell it from phantom:groel" in text for text in known.also)
+
+
+@pytest.mark.parametrize("name", ["tric", "groel", "cct"])
+def test_rivals_are_nearest_in_mass_and_not_what_was_asked_for(tomogram, tmp_path, name):
+    work = Work(asked(tomogram, tmp_path / "out", (f"phantom:{name}",)), SilentProgress())
+    [(asked_for, template)] = work.templates.items()
+    rivals = rivals_of_like_mass(work, asked_for, boxes_for(work, template))
+    nearest = {"groel": {"phantom:20s", "phantom:tric"}}
+    assert set(rivals.densities) == nearest.get(name, {"phantom:groel", "phantom:26s"})
+    assert not rivals.alike
+
+
+def test_the_hand_of_a_structure_is_seen_or_said_not_to_be(tmp_path, fewer_places):
+    tric, get3 = crowd(tmp_path, "phantom:tric"), crowd(tmp_path, "phantom:get3", "phantom:get3", 1.5)
+    assert tric.also == (SYMMETRIC,)
+    assert tric.better_than_mirror is None
+    assert get3.better_than_mirror > 0.8
+    assert "its hand is seen" in get3.also[0]
+
+
+def test_what_the_network_may_have_missed_is_not_said_to_be_absent(tomogram, tmp_path):
+    stages = {"train": {"steps": 2000}, "pick": {"places": {"phantom:tric": 40}}}
+    assert not doubts_of(stages, "phantom:tric")
+    brief = {**stages, "train": {"steps": 200}}
+    crowded = {**stages, "pick": {"places": {"phantom:tric": 7}}}
+    nothing = PickScores(np.zeros(0), {}, np.random.default_rng(0).normal(size=40))
+    assert judge_class(nothing).outcome == NOT_FOUND
+    for facts, text in ((brief, "200 steps only"), (crowded, "no room for random places")):
+        verdict = judge_class(nothing, doubts=doubts_of(facts, "phantom:tric"))
+        assert verdict.outcome == UNCLEAR
+        assert any(text in reason for reason in verdict.reasons)
+
+
+def test_one_particle_that_was_picked_twice_is_in_one_half():
+    places = np.array([[0.0, 0, 0], [0, 0, 40], [0, 300, 0], [0, 600, 0], [300, 0, 0], [300, 0, 30]])
+    which = halves_apart(places, 80.0)
+    assert which[0] == which[1]
+    assert which[4] == which[5]
+    assert np.bincount(which).tolist() == [3, 3]
 
 
 @pytest.mark.slow  # 220 alignments
@@ -289,8 +376,8 @@ def test_noise_alone_is_never_found(tomogram, tmp_path):
     for trial in range(20):
         rng = np.random.default_rng(trial)
         picks = random_places(np.ones(work.subject.working.shape, bool), 20.0, np.zeros((0, 3)), 0.0, rng, 12)
-        scores, _ = scored(work, "phantom:tric", picks, picks, (noise(100 + trial), noise(200 + trial)), rng)
-        outcomes.append(judge_class(scores).outcome)
+        known = scored(work, "phantom:tric", picks, picks, (noise(100 + trial), noise(200 + trial)), rng)
+        outcomes.append(judge_class(known.scores).outcome)
     assert FOUND not in outcomes
 
 
@@ -302,11 +389,11 @@ def test_random_places_keep_away_from_picks_that_are_not_judged_too(tomogram, tm
     )
     work = Work(asked(tomogram, tmp_path / "out"), SilentProgress())
     everything = np.array([[300.0, 600.0, 600.0], [100.0, 200.0, 200.0]])
-    scores, _ = scored(
+    known = scored(
         work, "phantom:tric", everything[:1], everything, (noise(1), noise(2)), np.random.default_rng(0)
     )
     assert np.array_equal(kept_away[0], everything)
-    assert judge_class(scores).outcome == UNCLEAR  # there is nothing to compare with
+    assert judge_class(known.scores).outcome == UNCLEAR  # there is nothing to compare with
 
 
 def test_boxes_aligned_in_blocks_keep_their_order(tomogram, tmp_path, monkeypatch):
@@ -321,7 +408,7 @@ def test_boxes_aligned_in_blocks_keep_their_order(tomogram, tmp_path, monkeypatc
         part = template.density[tuple(slice(max(0, -s), None) for s in low)]
         data[cut] += 0.1 * (1 + index) ** 2 * part[tuple(slice(0, n) for n in data[cut].shape)]
     whole = boxes.aligned_at(data, 20.0 * places, template.density)
-    monkeypatch.setattr("vitreous.workflows.annotate.alignment.AT_ONCE", 2)
+    monkeypatch.setattr("vitreous.workflows.annotate.boxes.AT_ONCE", 2)
     parts = boxes.aligned_at(data, 20.0 * places, template.density)
     assert np.allclose(whole.scores, parts.scores, atol=0.02)  # each block is whitened for itself
     assert np.allclose(whole.shifts_voxel, parts.shifts_voxel, atol=0.5)
@@ -517,7 +604,7 @@ def test_the_whole_chain_stops_goes_on_and_judges_noise_honestly(tomogram, tmp_p
     monkeypatch.setattr("vitreous.workflows.annotate.alignment.MOST_JUDGED", 6)
     monkeypatch.setattr("vitreous.workflows.annotate.believe.MOST_JUDGED", 6)
     monkeypatch.setattr("vitreous.workflows.annotate.alignment.ELSEWHERE", 8)
-    monkeypatch.setattr("vitreous.workflows.annotate.alignment.strangers", lambda *_: [])
+    monkeypatch.setattr("vitreous.workflows.annotate.decoys.strangers", lambda *_: [])
     request = asked(tomogram, tmp_path / "out", steps=2, adapt=True)
     first = StoppedIn("training the segmentation network")
     with pytest.raises(Interrupted):

@@ -11,7 +11,9 @@ from vitreous.evidence.verdict import (
     Verdict,
     VerdictConfig,
     against_chance,
+    decoy_test,
     judge_class,
+    share_better,
 )
 
 __all__ = [
@@ -24,8 +26,10 @@ __all__ = [
     "Verdict",
     "VerdictConfig",
     "against_chance",
+    "decoy_test",
     "detail_beyond",
     "judge_class",
     "mirror_image",
+    "share_better",
     "slab_of",
 ]

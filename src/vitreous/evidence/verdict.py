@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -125,12 +125,14 @@ def judge_class(
     *,
     structures: int = 1,
     detail: DetailEvidence | None = None,
+    doubts: Sequence[str] = (),
 ) -> Verdict:
     """Judge one class of picks.
 
     "Not found" is said where picks are no better than random places, or align better to a decoy while their
     average shows no detail of the structure: a few of it among many others do not outvote them. Where they
-    align to a decoy as well, and no better, they may be either.
+    align to a decoy as well, and no better, they may be either. Where there are `doubts` that picking would
+    have found it, there is not enough evidence for "not found".
 
     "Found" takes two things: picks align better than random places, and better to the structure than to
     each single decoy (`decoy_test`). The second is an intersection-union test: no decoy may hold as well, so
@@ -147,6 +149,8 @@ def judge_class(
         How many classes are judged in this tomogram.
     detail
         Agreement finer than the template that was searched with, if it was looked at.
+    doubts
+        Why picks may be missing though the structure is there, sentences.
 
     Examples
     --------
@@ -159,11 +163,12 @@ def judge_class(
     """
     config = config or VerdictConfig()
     count, level = len(scores.structure), config.level / structures
-    if not count:
-        return Verdict(NOT_FOUND, 0, 0, 1.0, 1.0, {}, "", ("Nothing was picked.",))
+    absent = UNCLEAR if doubts else NOT_FOUND
     if len(scores.elsewhere) < FEWEST_ELSEWHERE:
-        why = f"{count} picks leave no room for random places to compare them with: nothing can be said."
-        return Verdict(UNCLEAR, count, 0, 1.0, 1.0, {}, "", (why,))
+        why = f"There is no room for random places to compare {count} picks with: nothing can be said."
+        return Verdict(UNCLEAR, count, 0, 1.0, 1.0, {}, "", (why, *doubts))
+    if not count:
+        return Verdict(absent, 0, 0, 1.0, 1.0, {}, "", ("Nothing was picked.", *doubts))
     p_noise, above = against_noise(scores, config)
     shares = {name: share_better(scores.structure, other) for name, other in scores.decoys.items()}
     resampled = max(RESAMPLED, math.ceil(10 / level))
@@ -178,13 +183,14 @@ def judge_class(
     least = 1 / math.comb(count + len(scores.elsewhere), count)  # p of the best picks there could be
     shows_detail = detail is not None and detail.p_value <= config.weak_level
     if p_noise > config.weak_level:
-        outcome = NOT_FOUND if least <= config.weak_level else UNCLEAR
+        outcome = absent if least <= config.weak_level else UNCLEAR
     elif count >= fewest and p_noise <= level and p_decoy <= level:
         outcome = FOUND
     elif fits_better and not shows_detail and count >= config.fewest:
-        outcome = NOT_FOUND
+        outcome = absent
     else:
         outcome = UNCLEAR
+    said = said if outcome == FOUND else (*said, *doubts)
     return Verdict(outcome, count, above, p_noise, p_decoy, shares, rival, said)
 
 

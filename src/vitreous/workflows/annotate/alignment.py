@@ -2,154 +2,30 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 import scipy.ndimage as ndi
-import torch
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 from torch import Tensor
 
-from vitreous.averaging import Alignment, SearchConfig, align, scores_at
-from vitreous.core import Progress, Template, read_block
-from vitreous.evidence import PickScores, against_chance, mirror_image, slab_of
-from vitreous.fourier import measured_region, volume_contrast_transfer
-from vitreous.metrics import phase_randomized
-from vitreous.simulate import make_gold
-from vitreous.workflows.annotate.specimens import DEFOCUS_UM, WITHOUT_WEDGE_DEG, Quiet, strangers
+from vitreous.averaging import SearchConfig, scores_at
+from vitreous.evidence import PickScores, against_chance, decoy_test, mirror_image, share_better
+from vitreous.workflows.annotate.boxes import HIGHEST, LOWEST, Boxes, boxes_for
+from vitreous.workflows.annotate.decoys import ONE_SHAPE, Rivals, decoys_of, rivals_of_like_mass
 from vitreous.workflows.annotate.subject import diameter_of
 from vitreous.workflows.annotate.work import Work
-from vitreous.workflows.simulate.spec import ParticleSpec
-from vitreous.workflows.simulate.structures import template_of
 
 SEARCHED_ANGSTROM = 60.0  # of the poses that are averaged
 MOST_JUDGED = 80  # picks of a class, drawn from all: more would only make it slower
 ELSEWHERE = 160  # random places that picks are judged by: what is not known of chance is doubt of every pick
-AT_ONCE = 256  # boxes that are aligned together
-WIDER = 1.5  # side of a box in diameters of the structure
-DEFOCI = 6
+MIRROR = "its mirror image"
+SURE = 0.05  # chance to say of a structure without a hand that one is seen
+SYMMETRIC = "At this detail it is the same as its mirror image: which hand it has does not show."
 VARIED, STILL, RECORDED = 7, 0.01, 0.9  # voxels; of the usual variance within these; of a box
-LOWEST, HIGHEST = 0.02, 0.45  # cycles/voxel
-QUICK = SearchConfig(angular_step_deg=30.0, shift_voxels=2.0, refinements=2, candidates=1)
-# One in ten of the largest structures was lost by the quick one.
-THOROUGH = SearchConfig(angular_step_deg=20.0, shift_voxels=3.0, refinements=2, candidates=3)
 
 Array = NDArray[np.float32]
-
-
-@dataclass(frozen=True, eq=False)
-class Boxes:
-    """Where things are cut out for one structure.
-
-    Parameters
-    ----------
-    side
-        Voxels along an edge, even.
-    passed
-        What the tomogram passes of each frequency, in the order of rfftn: wedge and mean CTF.
-    spacing_angstrom
-        Edge of a voxel in Å.
-    progress
-        Asked whether to stop.
-    """
-
-    side: int
-    passed: Tensor
-    spacing_angstrom: float
-    progress: Progress
-
-    def cut(self, data: Array, positions_angstrom: NDArray[np.float64]) -> Tensor:
-        """(n, side, side, side): boxes whose voxel side // 2 is the nearest to each position."""
-        starts = np.rint(positions_angstrom / self.spacing_angstrom).astype(int) - self.side // 2
-        blocks = [read_block(data, start, (self.side,) * 3) for start in starts]
-        return torch.from_numpy(np.stack(blocks)) if blocks else torch.zeros(0, *(self.side,) * 3)
-
-    def found(self, positions_angstrom: NDArray[np.float64], poses: Alignment) -> NDArray[np.float64]:
-        """Where in Å, (n, 3), the poses in boxes at some positions put the particles."""
-        centres = np.rint(positions_angstrom / self.spacing_angstrom)
-        places: NDArray[np.float64] = self.spacing_angstrom * (centres + poses.shifts_voxel.numpy())
-        return places
-
-    def centred(self, places_angstrom: NDArray[np.float64], poses: Alignment) -> Alignment:
-        """Poses as they are in boxes at the places (n, 3) where the particles are."""
-        places = places_angstrom / self.spacing_angstrom
-        rest = torch.from_numpy(places - np.rint(places))
-        return Alignment(poses.rotations, rest, poses.scores)
-
-    def fitted(self, density: Array) -> Tensor:
-        """A density of odd side in the middle of a box, cut or padded."""
-        before = self.side // 2 - density.shape[0] // 2
-        box = np.zeros((self.side,) * 3, np.float32)
-        inner = density[(slice(max(0, -before), max(0, -before) + self.side),) * 3]
-        start = max(0, before)
-        box[tuple(slice(start, start + n) for n in inner.shape)] = inner
-        return torch.from_numpy(box)
-
-    def aligned(
-        self,
-        boxes: Tensor,
-        density: Array,
-        finest_angstrom: float = 0.0,
-        *,
-        search: SearchConfig = QUICK,
-    ) -> Alignment:
-        """The boxes, aligned to a density within a band that ends at a resolution, or near Nyquist."""
-        highest = HIGHEST if not finest_angstrom else min(HIGHEST, self.spacing_angstrom / finest_angstrom)
-        within = search.model_copy(update={"band": (LOWEST, highest)})
-        return align(boxes, self.fitted(density), self.passed, within, progress=self.progress)
-
-    def aligned_at(
-        self,
-        data: Array,
-        positions_angstrom: NDArray[np.float64],
-        density: Array,
-        *,
-        search: SearchConfig = QUICK,
-    ) -> Alignment:
-        """`aligned` of what is cut out at many positions, some hundred at a time: memory does not grow."""
-        parts = np.array_split(positions_angstrom, max(1, -(-len(positions_angstrom) // AT_ONCE)))
-        found = [self.aligned(self.cut(data, part), density, search=search) for part in parts]
-        columns = zip(*((a.rotations, a.shifts_voxel, a.scores) for a in found), strict=True)
-        return Alignment(*(torch.cat(column) for column in columns))
-
-
-def boxes_for(work: Work, template: Template, spacing_angstrom: float | None = None) -> Boxes:
-    """Boxes one and a half times as wide as a structure, with what the tomogram passes in them.
-
-    In the working voxels, if no other spacing is given.
-    """
-    subject, defocus_um = work.subject, work.request.settings.defocus_um
-    defoci = torch.linspace(*((defocus_um, defocus_um) if defocus_um else DEFOCUS_UM), DEFOCI)
-    spacing = spacing_angstrom or subject.spacing_angstrom
-    side = 2 * math.ceil(WIDER * diameter_of(template) / spacing / 2) + 2
-    limits = subject.style.tilt_range_deg or WITHOUT_WEDGE_DEG
-    region = measured_region((side,) * 3, limits, half=True, tilt_axis=subject.style.tilt_axis)
-    return Boxes(
-        side,
-        region.float() * volume_contrast_transfer(side, spacing, defoci),
-        spacing,
-        Quiet(work.progress),
-    )
-
-
-def decoys_of(work: Work, name: str, rng: np.random.Generator) -> dict[str, Array]:
-    """What picks of a structure are compared with, by what it is called in the report."""
-    template, spacing = work.templates[name], work.subject.style.simulated_spacing_angstrom
-    decoys = {
-        "a structure of random phases": phase_randomized(template.density, rng),
-        "another of random phases": phase_randomized(template.density, rng),
-        "a membrane": slab_of(template).density,
-        "a gold bead": make_gold(100.0, spacing).density,
-    }
-    for other, known in work.templates.items():
-        if other != name:
-            decoys[other] = known.density
-    for other in strangers(list(work.templates.values()), spacing):
-        decoys[f"phantom:{other}"] = template_of(ParticleSpec(structure=f"phantom:{other}"), spacing).density
-    return decoys
 
 
 def room_for(data: Array, side: int) -> NDArray[np.bool_]:
@@ -218,6 +94,26 @@ class Sight:
         return found
 
 
+@dataclass(frozen=True, eq=False)
+class Judgeable:
+    """What is known of the picks of a structure.
+
+    Parameters
+    ----------
+    scores
+        Of them, their decoys, and random places.
+    better_than_mirror
+        Share of the picks that fit the structure better than its mirror image; None where the two are one
+        shape, or nothing was picked.
+    also
+        What is to be said beside the verdict, sentences.
+    """
+
+    scores: PickScores
+    better_than_mirror: float | None
+    also: tuple[str, ...]
+
+
 def scored(
     work: Work,
     name: str,
@@ -225,7 +121,7 @@ def scored(
     everything: NDArray[np.float64],
     copies: tuple[Array, Array],
     rng: np.random.Generator,
-) -> tuple[PickScores, Mapping[str, float]]:
+) -> Judgeable:
     """Scores of some picks of a structure, of its decoys and of random places; and of the mirror image.
 
     Scores of a template are in deviations from those that it has at random places. These keep away from
@@ -245,13 +141,49 @@ def scored(
         return against_chance(here, chance), against_chance(chance, chance)
 
     right, by_chance = beyond(template.density)
-    decoys = {other: beyond(density) for other, density in decoys_of(work, name, rng).items()}
-    hand, _ = beyond(mirror_image(template.density))
-    better = float((right > hand).mean()) if len(right) else 0.0
+    densities, rivals, mirror = decoys_of(work, name, rng), Rivals(), None
+    if len(positions):
+        rivals = rivals_of_like_mass(work, name, boxes)
+        mirror = mirrored(template.density, boxes)
+    decoys = {other: beyond(density) for other, density in (densities | rivals.densities).items()}
     scores = PickScores(
         right,
         {other: here for other, (here, _) in decoys.items()},
         by_chance,
         {other: chance for other, (_, chance) in decoys.items()},
     )
-    return scores, {"share better than its mirror image": better}
+    if not len(positions):
+        return Judgeable(scores, None, ())
+    if mirror is None:
+        share, hand = None, SYMMETRIC
+    else:
+        there, chance = beyond(mirror)
+        share, hand = hand_of(PickScores(right, {MIRROR: there}, by_chance, {MIRROR: chance}))
+    return Judgeable(scores, share, (hand, *in_words(rivals)))
+
+
+def mirrored(density: Array, boxes: Boxes) -> Array | None:
+    """The mirror image of a structure; None where the tomogram does not show the difference."""
+    image = mirror_image(density)
+    return image if boxes.likeness(density, image) < ONE_SHAPE else None
+
+
+def hand_of(scores: PickScores) -> tuple[float, str]:
+    """Share of picks that fit a structure better than its mirror image, and what that says of its hand."""
+    share = share_better(scores.structure, scores.decoys[MIRROR])
+    for turned, told in ((False, "its hand is seen"), (True, "the tomogram, or the structure, is mirrored")):
+        p_value = decoy_test(scores, MIRROR, turned=turned)
+        if p_value <= SURE:
+            return (
+                share,
+                f"{share:.0%} of the picks fit it better than its mirror image: {told} (p = {p_value:.1g}).",
+            )
+    return share, f"{share:.0%} of the picks fit it better than its mirror image: its hand is not seen."
+
+
+def in_words(rivals: Rivals) -> tuple[str, ...]:
+    """What cannot be told from the structure, as a sentence; none if there is nothing."""
+    if not rivals.alike:
+        return ()
+    names = " or ".join(rivals.alike)
+    return (f"Nothing here could tell it from {names}: at this detail they are of one shape.",)

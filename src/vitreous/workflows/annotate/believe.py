@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
@@ -9,14 +10,16 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from vitreous.averaging import WedgeAverage, finest_shared
+from vitreous.averaging import WedgeAverage, close_pairs, finest_shared, groups_of, halves_of_groups
 from vitreous.averaging.band import soft_sphere
 from vitreous.core import Volume, as_spacing
-from vitreous.evidence import DetailEvidence, detail_beyond, judge_class
+from vitreous.evidence import FEWEST_ELSEWHERE, DetailEvidence, detail_beyond, judge_class
 from vitreous.io import write_volume
 from vitreous.metrics import fsc_resolution, masked_fsc
 from vitreous.picking import Picks
-from vitreous.workflows.annotate.alignment import MOST_JUDGED, SEARCHED_ANGSTROM, boxes_for, scored
+from vitreous.workflows.annotate.alignment import MOST_JUDGED, SEARCHED_ANGSTROM, scored
+from vitreous.workflows.annotate.boxes import boxes_for
+from vitreous.workflows.annotate.network import hardly_trained
 from vitreous.workflows.annotate.picks import read_picks
 from vitreous.workflows.annotate.request import file_name
 from vitreous.workflows.annotate.work import Work
@@ -25,6 +28,7 @@ from vitreous.workflows.run_directory import plain
 FINEST_ANGSTROM = 30.0  # the CTF changes its sign beyond it
 MASK_EDGE_ANGSTROM = 40.0
 FEWEST_FOR_HALVES = 4
+CLOSEST = 0.5  # diameters: two places no farther apart may be one particle that was picked twice
 JUDGE_SEED, DETAIL_SEED, DRAWN_SEED = 5, 7, 8
 
 Array = NDArray[np.float32]
@@ -57,9 +61,12 @@ def halves_of(work: Work, name: str, searched: Array, copies: tuple[Array, Array
     shown, hidden = (boxes.cut(data, places) for data in copies)
     poses = boxes.centred(places, turned)
     made, unseen = (WedgeAverage(boxes.side), WedgeAverage(boxes.side)), WedgeAverage(boxes.side)
-    for index in range(len(picks)):
+    which = halves_apart(places, CLOSEST * work.sizes[name])
+    if min(np.bincount(which, minlength=2)) < FEWEST_FOR_HALVES // 2:
+        return {"particles": len(picks)}
+    for index, half in enumerate(which):
         one = torch.tensor([index])
-        made[index % 2].add(shown[one], poses.select(one), boxes.passed)
+        made[half].add(shown[one], poses.select(one), boxes.passed)
         unseen.add(hidden[one], poses.select(one), boxes.passed)
     edge = MASK_EDGE_ANGSTROM / boxes.spacing_angstrom
     radius = min(0.5 * work.sizes[name] / boxes.spacing_angstrom, boxes.side / 2 - edge - 1)
@@ -89,6 +96,14 @@ def halves_of(work: Work, name: str, searched: Array, copies: tuple[Array, Array
     }
 
 
+def halves_apart(places_angstrom: NDArray[np.float64], closest_angstrom: float) -> NDArray[np.int_]:
+    """(n,), 0 or 1: which half each particle belongs to; what may be one particle is in one half."""
+    count = len(places_angstrom)
+    return halves_of_groups(
+        groups_of(count, close_pairs(places_angstrom, np.zeros(count, int), closest_angstrom))
+    )
+
+
 def judge(work: Work) -> dict[str, Any]:
     """Say of each structure whether it was found, and why."""
     copies = work.subject.split(work.request.settings.seed)
@@ -99,22 +114,31 @@ def judge(work: Work) -> dict[str, Any]:
         everything = read_picks(work, name)
         picks = judged_picks(work, name)
         averages = work.facts["average"]["averages"][name]
-        scores, beside = scored(
-            work, name, picks.positions_angstrom, everything.positions_angstrom, copies, rng
-        )
+        known = scored(work, name, picks.positions_angstrom, everything.positions_angstrom, copies, rng)
         detail = averages.get("detail")
         told = (
             DetailEvidence(**{**detail, "band_angstrom": tuple(detail["band_angstrom"])}) if detail else None
         )
-        verdict = judge_class(scores, structures=len(work.sizes), detail=told)
+        verdict = judge_class(
+            known.scores, structures=len(work.sizes), detail=told, doubts=doubts_of(work.facts, name)
+        )
         found[name] = {
             **asdict(verdict),
             "said": f"{verdict.outcome} ({len(everything)} picks)",
             "all_picks": len(everything),
-            **beside,
+            "share better than its mirror image": known.better_than_mirror,
+            "also": known.also,
         }
         work.progress.advance()
     return {"structures": found}
+
+
+def doubts_of(stages: Mapping[str, Any], name: str) -> list[str]:
+    """Why particles of a structure may have been missed, as sentences: then nothing is said to be absent."""
+    doubts = hardly_trained(stages["train"]["steps"])
+    if stages["pick"]["places"][name] < FEWEST_ELSEWHERE:
+        doubts.append("There was no room for random places to compare candidates with: none was picked.")
+    return doubts
 
 
 def judged_picks(work: Work, name: str) -> Picks:

@@ -14,14 +14,9 @@ from scipy.spatial import cKDTree
 
 from vitreous.evidence import FEWEST_ELSEWHERE, against_chance
 from vitreous.picking import Picks
-from vitreous.workflows.annotate.alignment import (
-    THOROUGH,
-    Boxes,
-    boxes_for,
-    decoys_of,
-    random_places,
-    room_for,
-)
+from vitreous.workflows.annotate.alignment import random_places, room_for
+from vitreous.workflows.annotate.boxes import THOROUGH, Boxes, boxes_for
+from vitreous.workflows.annotate.decoys import decoys_of
 from vitreous.workflows.annotate.work import Work
 
 LEAST_DEVIATIONS = 3.0  # above what the structure scores at random places
@@ -35,14 +30,26 @@ Real = NDArray[np.float64]
 
 @dataclass(frozen=True, eq=False)
 class Confirmed:
-    """Picks of one structure with orientations (n, 3, 3), particle → tomogram; scores are deviations."""
+    """Picks of one structure, with scores in deviations from what it has at random places.
+
+    Parameters
+    ----------
+    picks
+        The best first, or as the candidates were.
+    rotations
+        (n, 3, 3), particle → tomogram.
+    places
+        How many random places there were. Of fewer than `FEWEST_ELSEWHERE` scores are correlations instead,
+        which confirm nothing.
+    """
 
     picks: Picks
     rotations: Real
+    places: int = COMPARED
 
     def select(self, keep: NDArray[np.intp] | NDArray[np.bool_]) -> Confirmed:
         """Those that an index or flags name."""
-        return Confirmed(self.picks.select(keep), self.rotations[keep])
+        return Confirmed(self.picks.select(keep), self.rotations[keep], self.places)
 
 
 def confirmed(work: Work, candidates: Real, searched: Array) -> dict[str, Confirmed]:
@@ -84,7 +91,8 @@ def fit(work: Work, name: str, candidates: Real, searched: Array, rng: np.random
     elsewhere = chance_places(work, boxes, candidates, rng)
     chance = boxes.aligned_at(searched, elsewhere, template.density, search=THOROUGH)
     scores = against_chance(aligned.scores.numpy(), chance.scores.numpy())
-    return Confirmed(Picks(boxes.found(candidates, aligned), scores), aligned.rotations.numpy())
+    picks = Picks(boxes.found(candidates, aligned), scores)
+    return Confirmed(picks, aligned.rotations.numpy(), len(elsewhere))
 
 
 def chance_places(work: Work, boxes: Boxes, candidates: Real, rng: np.random.Generator) -> Real:

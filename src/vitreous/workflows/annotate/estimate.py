@@ -10,7 +10,8 @@ from vitreous.inference.memory import BASE_BYTES, GIGABYTE
 from vitreous.methods.noise_model import NoiseModel, NoiseModelConfig
 from vitreous.methods.supervised.pairs import COARSEST_ANGSTROM
 from vitreous.training import seconds_per_step
-from vitreous.workflows.annotate.alignment import AT_ONCE, MOST_JUDGED, boxes_for
+from vitreous.workflows.annotate.alignment import MOST_JUDGED
+from vitreous.workflows.annotate.boxes import AT_ONCE, boxes_for
 from vitreous.workflows.annotate.network import STEPS
 from vitreous.workflows.annotate.work import Work
 from vitreous.workflows.denoise import DenoiseSettings, Source, plan_denoising

@@ -112,14 +112,19 @@ def train_network(work: Work) -> dict[str, Any]:
     record = train(objective, training, work.progress, store)
     facts = {"seed": settings.seed, "steps": training.steps}
     save_segmentation_model(work.place("model"), SegmentationModel(objective.trained, description), facts)
-    few = f"The segmentation network was trained for {training.steps} steps only; {STEPS} are usual."
     return {
         "steps": training.steps,
-        "warnings": [few] if training.steps < STEPS // 2 else [],
+        "warnings": hardly_trained(training.steps),
         "figures": dict(record.monitored[-1][1]) if record.monitored else {},
         "losses": [round(v, 4) for v in record.losses],
         "rollbacks": record.rollbacks,
     }
+
+
+def hardly_trained(steps: int) -> list[str]:
+    """That a network had few steps to learn in, as a sentence; none if it had enough."""
+    few = f"The segmentation network was trained for {steps} steps only; {STEPS} are usual."
+    return [few] if steps < STEPS // 2 else []
 
 
 def domains(work: Work) -> tuple[TomogramSamples, UnlabelledCrops | None, tuple[float, ...]]:

@@ -36,6 +36,7 @@ def pick(work: Work) -> dict[str, Any]:
     return {
         "candidates": len(candidates),
         "picks": {name: len(one.picks) for name, one in found.items()},
+        "places": {name: one.places for name, one in found.items()},
     }
 
 

@@ -14,7 +14,8 @@ from vitreous.io import open_volume
 from vitreous.report import TableSection, render_tables_report, row_png
 from vitreous.report.figures import fsc_svg
 from vitreous.report.panels import Panel, coloured, grey, legend_svg, panels_svg
-from vitreous.workflows.annotate.alignment import SEARCHED_ANGSTROM, boxes_for
+from vitreous.workflows.annotate.alignment import SEARCHED_ANGSTROM
+from vitreous.workflows.annotate.boxes import boxes_for
 from vitreous.workflows.annotate.request import file_name
 from vitreous.workflows.annotate.work import Work
 
@@ -98,7 +99,8 @@ def warnings_of(stages: Mapping[str, Any]) -> list[str]:
 def words(judged: Mapping[str, Any]) -> str:
     """A paragraph for each structure."""
     return "\n\n".join(
-        f"**{name}: {found['outcome']}.** {' '.join(found['reasons'])}" for name, found in judged.items()
+        f"**{name}: {found['outcome']}.** {' '.join((*found['reasons'], *found['also']))}"
+        for name, found in judged.items()
     )
 
 
