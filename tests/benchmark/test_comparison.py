@@ -1,14 +1,16 @@
 """Comparison tables: rows of each scale, published rows beside ours, the parts of the network told apart."""
 
 from dataclasses import replace
+from types import SimpleNamespace
 
+import numpy as np
 import pytest
 import torch
 
-from vitreous.benchmark import ablations
+from vitreous.benchmark import ablations, contestants
 from vitreous.benchmark.ablations import COMPONENTS, measure_component, measure_losses, self_gradient
 from vitreous.benchmark.cases import CaseKind
-from vitreous.benchmark.comparison import Comparison, published_of, spread
+from vitreous.benchmark.comparison import AS_PUBLISHED, Comparison, published_of, spread
 from vitreous.benchmark.contestants import CEILINGS, PAPER_BLINDSPOT, RANDOM_BEGINNING, TUNED
 from vitreous.benchmark.denoisers import DENOISER_TABLES, LARGE
 from vitreous.benchmark.picking import GOLD_OUT, OF_ITS_KIND
@@ -17,9 +19,11 @@ from vitreous.benchmark.scores import TUNED_FILTERS
 from vitreous.benchmark.specimens import Specimen
 from vitreous.benchmark.standardized import TOPAZ_WIDTHS
 from vitreous.benchmark.tables import as_markdown, table_names
-from vitreous.core import InputError, SilentProgress
+from vitreous.core import InputError, SilentProgress, Volume
 from vitreous.methods import CLASSICAL
+from vitreous.methods.dual import DualConfig
 from vitreous.workflows.denoise import METHODS
+from vitreous.workflows.denoise.config import chosen_config
 
 KIND = CaseKind("small", Specimen(0.1, sheets=0), "white", 0.2, shape=(32, 32, 32))
 
@@ -104,10 +108,37 @@ def test_the_papers_own_arrangements_are_blind_and_pooling_is_not():
     assert gradients["DCA + U-Net"] > 1e-6
 
 
-def test_large_cases_differ_in_size_alone():
+def test_large_cases_differ_in_size_and_have_dual_as_published():
     table = DENOISER_TABLES["volume-shuffle-t2"]
     for name, kind in table.cases["full"].items():
-        assert table.cases["paper"][f"{name}, large"] == replace(kind, shape=LARGE)
+        assert table.cases["paper"][f"{name}, large"] == replace(kind, shape=LARGE, as_published=True)
+
+
+def test_dual_has_the_papers_configuration_at_the_papers_scale_alone(monkeypatch):
+    asked = []
+    outcome = SimpleNamespace(data=np.zeros(1), method="dual", prepared=None, model=None)
+    monkeypatch.setattr(
+        contestants, "denoise_source", lambda source, settings, *_, **__: asked.append(settings) or outcome
+    )
+    case = SimpleNamespace(volume=Volume(np.zeros((8, 8, 8), np.float32)))
+    for name in ("dual-t1", "dual-t2"):
+        for scale in ("full", "paper"):
+            for kind in DENOISER_TABLES[name].cases[scale].values():
+                asked.clear()
+                for method in ("dual", "n2v"):
+                    contestants.denoised(kind, case, 11, method, SilentProgress())
+                expected = DualConfig.paper() if scale == "paper" else DualConfig()
+                assert chosen_config("dual", asked[0]) == expected
+                assert asked[1].config is None
+    assert DualConfig.paper() != DualConfig()
+
+
+def test_where_dual_is_as_published_its_two_rows_are_one(comparison):
+    comparison = replace(comparison, methods=("dual", f"dual{AS_PUBLISHED}"))
+    key = {"case": "a", "seed": 1, "method": f"dual{AS_PUBLISHED}", "data": None}
+    row = comparison.row(key, replace(KIND, as_published=True), SilentProgress())
+    assert row.twin() == {**key, "method": "dual"}
+    assert comparison.row(key, KIND, SilentProgress()).twin is None
 
 
 def test_every_method_of_a_table_is_one_that_can_be_run():

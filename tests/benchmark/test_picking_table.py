@@ -48,6 +48,19 @@ def test_dual_of_its_kind_learns_from_densities_of_other_boxes(monkeypatch):
     np.testing.assert_array_equal(seen[0], -make_case(SMALL, 12).ground.density)  # protein is dark, no gold
 
 
+def test_dual_of_its_kind_is_as_published_at_the_papers_scale(monkeypatch):
+    case, asked = make_case(SMALL, 11), []
+    monkeypatch.setattr(picking, "make_case", lambda *_: case)
+    monkeypatch.setattr(picking, "boxes_of_its_kind", lambda *_: ())
+    monkeypatch.setattr(
+        picking, "dual_of_its_kind", lambda clean, case, config, *_: asked.append(config) or case.noisy
+    )
+    for scale in ("small", "paper"):
+        (kind,) = DENOISER_TABLES["dual-t2"].cases[scale].values()
+        measure_picks(kind, 11, picking.OF_ITS_KIND, SilentProgress())
+    assert asked == [DualConfig(), DualConfig.paper()]
+
+
 def test_gold_is_picked_before_ribosomes_and_is_no_ribosome():
     """At the dose of a tilt series noise hides neither; half of the dose is √2 times the noise (3 %)."""
     kind = CaseKind("gold", Purified("ribosome", 4, gold=4), "dose", 2.4, (-60, 60), (64, 128, 128))

@@ -1,12 +1,13 @@
 """The wedge table: what it scores, on tiny networks."""
 
 from functools import partial
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 from vitreous.benchmark import wedge
-from vitreous.benchmark.cases import CaseKind
+from vitreous.benchmark.cases import CaseKind, make_case
 from vitreous.benchmark.tables import table_names
 from vitreous.core import SilentProgress
 from vitreous.methods import LEARNED, WEDGE, NoiseModel
@@ -47,7 +48,7 @@ def tiny(monkeypatch):
 def test_every_method_has_all_scores(tiny, method):
     record = wedge.measure_wedge(KIND, 11, method, SilentProgress())
     scores = {f"{name}_{high}" for name in ("missing", "measured") for high in wedge.SHELLS[1:]}
-    twice = {"double_psnr", "double_ssim"}
+    twice = {"double_psnr", "double_ssim", "double_seconds"}
     if method == wedge.PLAIN or method.endswith(wedge.HALVES):  # fills nothing, or has nothing to fill from
         assert not twice & record.keys()
     else:
@@ -68,6 +69,25 @@ def test_what_is_cut_out_lies_where_the_first_wedge_was():
     left = wedge.emptied_of_wedge(volume, (-60, 60))
     assert left.var() / volume.var() == pytest.approx(0.72, abs=0.03)  # the measured share of Fourier space
     np.testing.assert_allclose(wedge.emptied_of_wedge(left, (-60, 60)), left, atol=1e-5)
+
+
+def test_translation_is_as_published_at_the_papers_scale_alone(monkeypatch):
+    case, plans = make_case(KIND, 11), []
+    outcome = SimpleNamespace(data=case.noisy)
+    monkeypatch.setattr(wedge, "carry_out", lambda plan, *_: plans.append(plan) or outcome)
+    table = wedge.dual_t3()
+    for scale in ("full", "paper"):
+        kind = next(iter(table.cases[scale].values()))
+        for method in ("dual", "isonet"):
+            wedge.filled(kind, case, 11, method, SilentProgress())
+    found = [plan.model.method.config for plan in plans]
+    ours, published = TransposedConfig(), TransposedConfig.paper()
+    for config, expected in ((found[0], ours), (found[2], published)):
+        names = ("denoise_first", "adversarial", "cycle", "shared", "restored", "steps", "width")
+        assert all(getattr(config, name) == getattr(expected, name) for name in names)
+    assert found[1] == found[3]
+    assert not set(table.cases["paper"]) & set(table.cases["full"])  # else old records would be theirs
+    assert set(table.cases["small"]) <= set(table.cases["full"])
 
 
 def test_the_table_prints_the_published_rows():

@@ -51,6 +51,8 @@ class CaseKind:
         What the signal is restricted to; None for a complete one.
     shape
         (z, y, x) in voxels, of 10 Å where the specimen is packed.
+    as_published
+        Whether DUAL has the configuration of its paper on this case, not its default.
     """
 
     description: str
@@ -59,6 +61,7 @@ class CaseKind:
     level: float
     tilt_range_deg: TiltRange | None = None
     shape: tuple[int, int, int] = (120, 120, 120)
+    as_published: bool = False
 
     @property
     def tilts_deg(self) -> tuple[float, ...]:

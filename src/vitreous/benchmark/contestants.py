@@ -16,6 +16,7 @@ from vitreous.core import Progress, Volume
 from vitreous.inference import choose_device
 from vitreous.methods import BlindSpot, Noise2Noise, NoiseModel
 from vitreous.methods.blindspot import BlindSpotConfig
+from vitreous.methods.dual import Dual
 from vitreous.methods.noise2noise import PairConfig
 from vitreous.methods.noise_model import NoiseModelConfig
 from vitreous.training import TrainingVolume
@@ -76,7 +77,9 @@ def denoised(kind: CaseKind, case: Case, seed: int, method: str, progress: Progr
     if method == RANDOM_BEGINNING:
         config = NoiseModelConfig(warm_start=False)
         model, method = untrained(NoiseModel, config, choose_device("auto"), seed), NoiseModel.name
-    settings = DenoiseSettings(method=method, seed=seed, steps=None if model else STEPS.get(method))
+    preset = "paper" if kind.as_published and method == Dual.name else None
+    steps = None if model else STEPS.get(method)
+    settings = DenoiseSettings(method=method, seed=seed, steps=steps, config=preset)
     outcome = denoise_source(Source(case.volume), settings, progress, model=model)
     facts: Record = {"chosen": outcome.method}
     if outcome.prepared is not None and outcome.model is not None:

@@ -69,11 +69,16 @@ Cases = Mapping[str, CaseKind]
 
 
 def scales(cases: Cases, small: tuple[str, ...]) -> Mapping[Scale, Cases]:
-    """The named cases at the small scale, all at the full one, all in a large volume at the paper's."""
+    """The named cases at the small scale, all at the full one, all in a large volume at the paper's.
+
+    There DUAL has the paper's configuration.
+    """
     return {
         "small": {name: cases[name] for name in small},
         "full": cases,
-        "paper": {f"{name}, large": replace(kind, shape=LARGE) for name, kind in cases.items()},
+        "paper": {
+            f"{name}, large": replace(kind, shape=LARGE, as_published=True) for name, kind in cases.items()
+        },
     }
 
 
@@ -237,7 +242,8 @@ def dual_t2() -> Comparison:
     hidden = CaseKind(
         "purified ribosomes", Purified("ribosome", 40), "ctf", HIDING_LEVEL, (-60, 60), PURIFIED
     )
-    large = replace(amidst_gold, specimen=Purified("ribosome", 407, gold=10 * GOLD_BEADS), shape=LARGE)
+    many = Purified("ribosome", 407, gold=10 * GOLD_BEADS)
+    large = replace(amidst_gold, specimen=many, shape=LARGE, as_published=True)
     name = "ribosomes"
     return Comparison(
         "DUAL Table 2: picking ribosomes after denoising (seven tomograms: --seeds 7)",

@@ -44,7 +44,8 @@ def measure_picks(kind: CaseKind, seed: int, method: str, progress: Progress) ->
     clean = boxes_of_its_kind(kind) if method == OF_ITS_KIND else ()
     with measured_cost() as cost:
         if method == OF_ITS_KIND:
-            result = dual_of_its_kind(clean, case, seed, progress)
+            config = DualConfig.paper() if kind.as_published else DualConfig()
+            result = dual_of_its_kind(clean, case, config, seed, progress)
         elif method == GOLD_OUT:
             result = gold_out(case)
         else:
@@ -75,14 +76,14 @@ def gold_out(case: Case) -> NDArray[np.float32]:
 
 
 def dual_of_its_kind(
-    clean: Sequence[TrainingVolume], case: Case, seed: int, progress: Progress
+    clean: Sequence[TrainingVolume], case: Case, config: DualConfig, seed: int, progress: Progress
 ) -> NDArray[np.float32]:
     """DUAL between the case and a clean domain, as `--clean` would give it."""
 
     def method_of(config: DualConfig, precision: str) -> Dual:
         return Dual(config, precision=precision, clean=clean)
 
-    model = untrained(method_of, DualConfig(), choose_device("auto"), seed)
+    model = untrained(method_of, config, choose_device("auto"), seed)
     settings = DenoiseSettings(method=Dual.name, seed=seed)
     return denoise_source(Source(case.volume), settings, progress, model=model).data
 

@@ -21,6 +21,10 @@ class Scale(StrEnum):
     paper = "paper"
 
 
+SCALE_HELP = (
+    "How much of a paper's table to measure; paper: in volumes as large as the paper's, and with DUAL as it "
+    "was published."
+)
 DATA_HELP = (
     "Folder of real data, or of clean volumes (SHREC, PolNet) that papers' tables use instead of ours."
 )
@@ -161,7 +165,7 @@ def benchmark_command(
     rows: Annotated[
         list[str] | None, typer.Option("--row", help="Only these cases or methods; may be repeated.")
     ] = None,
-    scale: Annotated[Scale, typer.Option(help="How much of a paper's table to measure.")] = Scale.small,
+    scale: Annotated[Scale, typer.Option(help=SCALE_HELP)] = Scale.small,
     data: Annotated[Path | None, typer.Option(help=DATA_HELP)] = None,
     quiet: Quiet = False,
     json: Json = False,
