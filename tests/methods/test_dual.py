@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 from scipy.ndimage import gaussian_filter
+from scipy.stats import kurtosis, skew
 
 from vitreous.core import (
     InputError,
@@ -16,7 +17,7 @@ from vitreous.core import (
 from vitreous.methods import Dual, DualConfig, PreparedVolume
 from vitreous.methods.dual.networks import DualNetworks
 from vitreous.methods.dual.objective import DualObjective, spectral_distance
-from vitreous.methods.dual.simulation import noise_masks
+from vitreous.methods.dual.simulation import noise_masks, simulated_tomogram
 from vitreous.methods.dual.strength import with_strength
 from vitreous.training import CheckpointStore, Phase, TrainingSettings, TrainingVolume, train
 
@@ -65,6 +66,21 @@ def test_permuted_masks_hold_the_same_voxels_elsewhere():
     assert torch.equal(again, permuted)
 
 
+def test_voxels_are_permuted_when_simulating_and_never_when_reconstructing(monkeypatch):
+    """Dual eq. 1 has P, eq. 2 has none."""
+    one, seen = objective(), []
+    mask_of = one.network.mask_of
+
+    def spied(codes, generator=None):
+        seen.append((codes.requires_grad, generator is not None))
+        return mask_of(codes, generator)
+
+    monkeypatch.setattr(one.network, "mask_of", spied)
+    next(one.phases(torch.Generator().manual_seed(0)))
+    drawn, encoded = False, True  # codes of the encoder have a gradient
+    assert sorted(seen) == [(drawn, True), (encoded, False)]
+
+
 def test_permuting_makes_a_smooth_mask_white():
     """Correlation of neighbours: near 1 before, within 4 standard errors of 0 after."""
     network = DualNetworks(DualConfig(**TINY))
@@ -105,6 +121,40 @@ def test_the_prior_gives_simulated_noise_its_strength_and_spectrum():
     inside = measured[:, :, [0, 1, 2, 3, 13, 14, 15]]
     assert float(inside.mean()) == pytest.approx(0.5, rel=0.05)
     assert float(noise.var()) == pytest.approx(float(power.mean()), rel=0.05)
+
+
+def test_the_priors_masks_are_gaussian_and_keep_the_order_of_their_voxels():
+    """Of the decoder's own masks, very skewed here; a constant one stays nothing."""
+    network, generator = DualNetworks(DualConfig(**TINY)), torch.Generator().manual_seed(0)
+    raw = torch.randn(3, 1, 16, 16, 16, generator=generator).exp()
+    raw[2] = 7.0
+    raw.requires_grad_()
+    network.decoder.forward = lambda codes: raw
+    masks = network.mask_of(torch.zeros(3, 8))
+    for mask, origin in zip(masks[:2].detach(), raw[:2], strict=True):
+        assert abs(skew(mask.flatten())) < 0.001  # 6 or more before
+        assert kurtosis(mask.flatten()) == pytest.approx(0, abs=0.02)  # 65 or more before
+        assert float(mask.var()) == pytest.approx(1, abs=0.001)
+        assert float(mask.flatten()[origin.flatten().argsort()].diff().min()) > -1e-5
+    assert float(masks[2].detach().abs().max()) < 1e-3
+    (masks * torch.randn(masks.shape, generator=generator)).sum().backward()
+    assert all(float(one.abs().max()) > 0 for one in raw.grad[:2])
+    without = DualNetworks(DualConfig(**{**TINY, "noise_prior": False}))
+    without.decoder.forward = lambda codes: raw
+    assert without.mask_of(torch.zeros(3, 8)) is raw
+
+
+def test_simulated_noise_does_not_go_on_at_the_opposite_face():
+    """Noise that is smooth along z: planes beside each other correlate at 0.9, first and last do not."""
+    network = DualNetworks(DualConfig(**TINY))
+    kz = torch.fft.fftfreq(16).reshape(16, 1, 1)
+    network.noise_power.copy_(torch.exp(-((kz / 0.08) ** 2)).expand(16, 16, 16))
+    network.signal_transfer.zero_()
+    density = np.zeros((24, 48, 48), np.float32)
+    made = simulated_tomogram(network, density, AS_IS, 3, SilentProgress(), CPU)
+    assert made.shape == density.shape
+    assert np.corrcoef(made[0].ravel(), made[1].ravel())[0, 1] > 0.8
+    assert abs(np.corrcoef(made[0].ravel(), made[-1].ravel())[0, 1]) < 4 / 48
 
 
 def test_equations_1_and_2_without_the_prior_are_those_of_the_paper():

@@ -146,7 +146,7 @@ def cell_powers(volume: NDArray[Any], widths: Widths) -> NDArray[np.float64]:
     """
     values = np.asarray(volume, np.float64)
     transform = scipy.fft.rfftn(values - values.mean(), norm="ortho")
-    means = transform.real**2 + transform.imag**2
+    means: NDArray[np.float64] = transform.real**2 + transform.imag**2
     for axis, (side, width) in enumerate(zip(values.shape, widths, strict=True)):
         frequency = np.fft.rfftfreq(side) if axis == 2 else np.fft.fftfreq(side)
         number = np.rint(frequency / (width or 1 / side)).astype(int)

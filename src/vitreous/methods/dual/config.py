@@ -28,10 +28,11 @@ class DualConfig(LearnedConfig):
     spectral
         Spectral normalization of the discriminators.
     noise_prior
-        The noise is added after Gs, not before it, as a detector does; its masks are standardized, and
-        the spectrum that the noise model estimates from the tomograms gives them strength and shape. What
-        the microscope passes of each frequency is read off the spectra of both domains, and nothing where
-        the tilts have not been; Gs has to learn what else it does to the specimen, and no noise.
+        The noise is added after Gs, not before it, as a detector does; its masks are standardized and
+        Gaussian, as sums of many electrons are, and the spectrum that the noise model estimates from the
+        tomograms gives them strength and shape. What the microscope passes of each frequency is read off the
+        spectra of both domains, and nothing where the tilts have not been; Gs has to learn what else it does
+        to the specimen, and no noise.
     through_denoiser
         Whether the reconstruction of tomograms trains the denoiser too, as published, and not Gs and the
         noise alone: it rewards a denoiser that hands noise on. The reconstruction of densities trains Gs

@@ -79,14 +79,17 @@ class DualNetworks(nn.Module):
     def mask_of(self, codes: Tensor, generator: torch.Generator | None = None) -> Tensor:
         """Noise masks Gn(codes) (batch, 1, side, side, side), their voxels permuted with a generator.
 
-        Permuted (P of dual eq. 1), a mask is white noise with the histogram that Gn gave it; as it is
-        (eq. 2), it is as smooth as the code can make it.
+        Permuted (P of dual eq. 1), a mask is white noise with the histogram that Gn gave it, or with a prior
+        a Gaussian one; as it is (eq. 2), it is as smooth as the code can make it.
         """
         masks: Tensor = self.decoder(codes)
         if self.prior:
             centred = masks - masks.mean(dim=(1, 2, 3, 4), keepdim=True)
             variance = centred.square().mean(dim=(1, 2, 3, 4), keepdim=True)
             masks = centred / (variance + EVEN).sqrt()
+            strength = (variance / (variance + EVEN)).sqrt()
+            # The gradient is that of the standardized mask: ranks have none.
+            masks = masks + (strength * normal_scores(masks) - masks).detach()
         return masks if generator is None else permuted(masks, generator)
 
     def masks_for(self, count: int, shape: Sequence[int], generator: torch.Generator) -> Tensor:
@@ -189,6 +192,22 @@ def permuted(masks: Tensor, generator: torch.Generator) -> Tensor:
     flat = masks.flatten(1)
     order = torch.stack([torch.randperm(flat.shape[1], generator=generator) for _ in flat])
     return flat.gather(1, order.to(flat.device)).reshape(masks.shape)
+
+
+def normal_scores(masks: Tensor) -> Tensor:
+    """Masks (batch, ...) whose voxels keep their order, and have the histogram of Gaussian noise.
+
+    Examples
+    --------
+    >>> normal_scores(torch.tensor([[0.0, 9.0, 1.0]])).mul(10).round().tolist()
+    [[-12.0, 12.0, 0.0]]
+    """
+    flat = masks.flatten(1)
+    count = flat.shape[1]
+    places = (torch.arange(count, dtype=torch.float64, device=masks.device) + 0.5) / count
+    scores = torch.special.ndtri(places)
+    scores = (scores / scores.square().mean().sqrt()).to(masks.dtype).expand_as(flat)
+    return torch.empty_like(flat).scatter_(1, flat.argsort(1), scores).reshape(masks.shape)
 
 
 def student_of(config: DualConfig) -> UNet3d | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -17,7 +18,7 @@ from vitreous.methods.method import placed
 Array = NDArray[np.float32]
 
 
-def noise_masks(network: DualNetworks, shape: tuple[int, ...], seed: int, progress: Progress) -> Array:
+def noise_masks(network: DualNetworks, shape: Sequence[int], seed: int, progress: Progress) -> Array:
     """One draw of unshaped noise over a volume, (z, y, x) float32.
 
     Every tile has a code and a permutation of its own; tiles are blended at equal variance, so that
@@ -55,7 +56,8 @@ def simulated_tomogram(
     """A standardized tomogram of a density (dual eq. 1), (z, y, x) float32.
 
     With a noise prior, the noise has the spectrum of the prior over the whole volume, and is added to
-    what Gs makes of the density; without one, Gs sees both together.
+    what Gs makes of the density; without one, Gs sees both together. It is shaped in a larger box, so that it
+    does not go on at the opposite face.
 
     Parameters
     ----------
@@ -73,8 +75,9 @@ def simulated_tomogram(
         Where to compute.
     """
     placed(network, device).eval()
-    noise = noise_masks(network, density.shape, seed, progress)
     side = network.noise_power.shape[0]
+    margin = side // 2 if network.prior else 0
+    noise = noise_masks(network, [n + margin for n in density.shape], seed, progress)
 
     def block_of(tile: Tile) -> Tensor:
         block = torch.from_numpy(normalization.apply(read_block(density, tile.start, tile.shape)))
@@ -88,5 +91,5 @@ def simulated_tomogram(
         if not network.prior:
             return signal
         shaped = network.shaped(torch.from_numpy(noise)[None, None].to(device))
-        signal += shaped[0, 0].cpu().numpy()
+        signal += shaped[0, 0].cpu().numpy()[tuple(slice(n) for n in density.shape)]
     return signal
