@@ -12,6 +12,7 @@ import torch
 import vitreous
 from vitreous.benchmark import (
     annotation,
+    dual_noise,
     filter_speed,
     memory,
     microtubule,
@@ -140,6 +141,11 @@ TABLES = {
         "DUAL §§ 2.3, 2.4: segmentation of another microscope by networks trained on simulations",
         lambda o: transfer.transfer_rows(o.scale, o.seeds, o.only, o.progress),
         transfer.summarize,
+    ),
+    "dual-noise": TableKind(
+        "whether DUAL's simulated noise is right: statistics of held-out tomograms, beside Gaussian noise",
+        lambda o: dual_noise.noise_rows(o.scale, o.seeds, o.only, o.progress),
+        dual_noise.summarize,
     ),
     **{name: adaptation_kind(table) for name, table in ADAPTATION_TABLES.items()},
 }
