@@ -506,3 +506,17 @@ def test_a_table_that_knows_no_voxels_has_the_tomograms(scene, tmp_path, pixel):
     found = opened.tomograms[0].poses.positions_angstrom
     np.testing.assert_allclose(found, poses.positions_angstrom, atol=1e-4)
     assert any("those of the tomogram, 12 Å, were taken" in text for text in opened.warnings)
+
+
+@pytest.mark.parametrize("place", ["aligned.star", "average.mrc", "half1.mrc"])
+def test_what_a_run_reads_is_not_what_it_replaces(run, scene, averaged, tmp_path, place):
+    """To go on from one's own result in the same folder would lose it."""
+    folder = shutil.copytree(averaged[1], tmp_path / "run")
+    before = {path.name: path.read_bytes() for path in folder.iterdir()}
+    picks, template = scene[0] / "picks.star", scene[0] / "map.mrc"
+    picks, template = (folder / place, template) if place.endswith("star") else (picks, folder / place)
+    words = ("average", scene[0] / "007.mrc", picks, "-o", folder, "--template", template, "--overwrite")
+    code, _, err = run(*words, *FAST)
+    assert code == 2
+    assert f"{place}: would be replaced by the result; choose another -o" in err
+    assert before == {path.name: path.read_bytes() for path in folder.iterdir()}

@@ -72,6 +72,7 @@ def test_a_request_survives_its_record(tmp_path):
         (("phantom:tric", "elsewhere/TRiC.pdb"), "share the name tric"),
         (("a b.pdb", "a_b.pdb"), "share the name a_b"),
         (("beads/gold.mrc@900",), "share the name gold"),
+        (tuple(f"{n}.pdb" for n in range(126)), "125 at most"),
     ],
 )
 def test_structures_that_make_no_sense_are_refused(tmp_path, structures, text):
@@ -80,7 +81,15 @@ def test_structures_that_make_no_sense_are_refused(tmp_path, structures, text):
 
 
 @pytest.mark.parametrize(
-    "settings", [{"steps": 1, "time_budget_seconds": 1.0}, {"tilt_range_deg": (60, -60)}]
+    "settings",
+    [
+        {"steps": 1, "time_budget_seconds": 1.0},
+        {"tilt_range_deg": (60, -60)},
+        {"steps": 0},
+        {"steps": -5},
+        {"time_budget_seconds": 0.0},
+        {"time_budget_seconds": float("nan")},
+    ],
 )
 def test_settings_that_make_no_sense_are_refused(tmp_path, settings):
     with pytest.raises(InputError):
@@ -431,6 +440,20 @@ def test_what_is_of_no_run_is_not_replaced(tomogram, tmp_path):
         annotate_file(replace(asked(tomogram, folder), overwrite=True), SilentProgress())
 
 
+def test_a_structure_in_the_folder_is_not_replaced(tomogram, tmp_path):
+    """Half maps and specimens of an earlier run are files that one may well ask for in the next."""
+    old = write_volume(
+        tmp_path / "out/averages/old_half1.mrc", Volume(gaussian_filter(noise(1, (20, 20, 20)), 2), 20.0)
+    )
+    (tmp_path / "out/run.json").write_text(
+        '{"schema": 1, "kind": "annotate", "status": "done", "request": {}}'
+    )
+    request = replace(asked(tomogram, tmp_path / "out", (f"{old}@900",)), overwrite=True)
+    with pytest.raises(InputError, match=r"old_half1\.mrc: would be replaced by the result"):
+        annotate_file(request, SilentProgress())
+    assert old.exists()
+
+
 def test_nothing_of_an_earlier_run_is_taken_over(tomogram, tmp_path, monkeypatch):
     seen = []
     stages = (
@@ -517,6 +540,35 @@ def test_a_failing_stage_leaves_the_earlier_and_says_how_to_go_on(tomogram, tmp_
     with pytest.raises(KeyError):  # nothing was judged; the stage that was done is not done again
         annotate_file(request, SilentProgress())
     assert not looked
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        MemoryError(),
+        RuntimeError("[enforce fail at alloc_cpu.cpp:75] DefaultCPUAllocator: can't allocate memory"),
+    ],
+)
+def test_memory_that_runs_out_is_a_failure_to_go_on_from(tomogram, tmp_path, monkeypatch, error):
+    def greedy(work):
+        raise error
+
+    quick = chain_module.Stage("inspect", chain_module.inspect, "looking")
+    monkeypatch.setattr(chain_module, "STAGES", (quick, chain_module.Stage("denoise", greedy, "denoising")))
+    request = asked(tomogram, tmp_path / "out")
+    with pytest.raises(InputError, match=r"denoising failed: there is not enough memory.*vitreous resume"):
+        annotate_file(request, SilentProgress())
+    facts = json.loads((request.output / "run.json").read_text(encoding="utf-8"))
+    assert (facts["status"], facts["failed"], list(facts["stages"])) == ("failed", "denoise", ["inspect"])
+
+
+def test_faults_of_ours_stay_faults(tomogram, tmp_path, monkeypatch):
+    def wrong(work):
+        raise RuntimeError("shapes do not fit")
+
+    monkeypatch.setattr(chain_module, "STAGES", (chain_module.Stage("inspect", wrong, "looking"),))
+    with pytest.raises(RuntimeError, match="shapes do not fit"):
+        annotate_file(asked(tomogram, tmp_path / "out"), SilentProgress())
 
 
 def test_memory_is_told_and_kept_before_anything_is_written(tomogram, tmp_path):

@@ -11,10 +11,13 @@ import typer
 from vitreous.cli.console import ConsoleProgress, print_result
 from vitreous.cli.options import Device, Json, MaxMemory, Overwrite, Quiet, Seed, Steps, VoxelSize, budget_of
 from vitreous.cli.segment import Inverted
+from vitreous.core.errors import InputError
 
 STRUCTURE_HELP = (
     "phantom:NAME, pdb:ID, a .pdb or .cif file, or a map with its mass in kDa: map.mrc@540. Several."
 )
+
+NO_FILES, MODELS = ("phantom:", "pdb:"), (".pdb", ".ent", ".cif", ".mmcif")
 
 
 def register(app: typer.Typer) -> None:
@@ -58,6 +61,10 @@ def annotate_command(
     json: Json = False,
 ) -> None:
     """Find the structures you name in a tomogram, and say how far to believe it."""
+    file, *more = words  # an option takes one word, so the other structures stand among the arguments
+    if file.startswith(NO_FILES) or file.lower().endswith(MODELS):
+        remedy = "put the tomogram first: vitreous annotate FILE --structures …"
+        raise InputError("is a structure, where the tomogram should stand", path=file, remedy=remedy)
     budget = budget_of(steps, time_budget)
     progress = ConsoleProgress(quiet=quiet)
 
@@ -71,7 +78,6 @@ def annotate_command(
     settings = AnnotateSettings(
         steps, budget, seed, device, max_memory, invert, tilt_range, defocus, binning, adapt
     )
-    file, *more = words  # an option takes one word, so the other structures stand among the arguments
     request = AnnotateRequest(
         Path(file).absolute(),
         tuple(absolute_structure(text) for text in (*(structures or ()), *more)),

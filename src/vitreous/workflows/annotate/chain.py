@@ -5,12 +5,13 @@ from __future__ import annotations
 import shutil
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from vitreous.core import InputError, Interrupted, Progress, SilentProgress
 from vitreous.core.errors import VitreousError
+from vitreous.inference.predict import is_out_of_memory
 from vitreous.io import (
     check_writable,
     faults_in_words,
@@ -66,6 +67,16 @@ class Stage:
     does: str
 
 
+@dataclass(frozen=True)
+class MovableDenoising(DenoiseRequest):
+    """Denoising into the folder of a chain, which may have moved with all that is in it."""
+
+    def is_of(self, facts: Mapping[str, Any]) -> bool:
+        """Whether a `run.json` is of this request, wherever its folder was then."""
+        output = Path(str(facts["request"].get("output")))
+        return DenoiseRequest.is_of(replace(self, output=output), facts)
+
+
 def inspect(work: Work) -> dict[str, Any]:
     """What the tomogram is."""
     subject, style = work.subject, work.subject.style
@@ -87,7 +98,7 @@ def inspect(work: Work) -> dict[str, Any]:
 def denoise(work: Work) -> dict[str, Any]:
     """Denoise the tomogram, for the eye: the network sees it as it is."""
     settings, budget = work.request.settings, work.request.settings.time_budget_seconds
-    request = DenoiseRequest(
+    request = MovableDenoising(
         work.request.input,
         work.place("denoised.mrc"),
         work.place("denoise"),
@@ -251,14 +262,27 @@ def carried_out(stage: Stage, work: Work, facts: Mapping[str, Any]) -> dict[str,
         work.run.write({**facts, "status": "interrupted", "stages": work.facts})
         raise Interrupted(work.folder) from None
     except VitreousError as error:
-        work.run.write({**facts, "status": "failed", "failed": stage.name, "stages": work.facts})
+        note_failure(stage, work, facts)
         if not work.facts:
             raise
-        raise type(error)(
-            f"{stage.does} failed: {error}. What was done before is kept; "
-            f"vitreous resume {work.folder} goes on from there"
-        ) from error
+        raise type(error)(f"{stage.does} failed: {error}. {going_on(work)}") from error
+    except (MemoryError, RuntimeError) as error:
+        if not is_out_of_memory(error):
+            raise
+        note_failure(stage, work, facts)
+        text = f"{stage.does} failed: there is not enough memory"
+        raise InputError(text, remedy=f"close other programs. {going_on(work)}") from error
     return {**found, "seconds": round(time.monotonic() - begun, 1)}
+
+
+def note_failure(stage: Stage, work: Work, facts: Mapping[str, Any]) -> None:
+    """Write down which stage failed, and what the earlier ones found."""
+    work.run.write({**facts, "status": "failed", "failed": stage.name, "stages": work.facts})
+
+
+def going_on(work: Work) -> str:
+    """How to go on after a failure, as a sentence."""
+    return f"What was done before is kept; vitreous resume {work.folder} goes on from there"
 
 
 def digests(work: Work) -> dict[str, str]:
@@ -271,11 +295,13 @@ def digests(work: Work) -> dict[str, str]:
 def claim(request: AnnotateRequest, run: RunDirectory, inputs: Mapping[str, str]) -> bool:
     """Make sure that the folder is free for this request; whether a stopped run of it is gone on with."""
     elsewhere = "choose another -o"
-    if request.input.resolve() in (run.path.resolve(), *run.path.resolve().parents):
-        raise InputError("lies in the input", path=run.path, remedy=elsewhere)
-    written = {run.path.resolve() / name for name in OUTPUTS}
-    if written & {request.input.resolve(), *request.input.resolve().parents}:
-        raise InputError("would be replaced by the result", path=request.input, remedy=elsewhere)
+    folder = run.path.resolve()
+    written = {folder / name for name in OUTPUTS}
+    for path in map(Path, inputs):
+        if path.resolve() in (folder, *folder.parents):
+            raise InputError(f"lies in {path}", path=run.path, remedy=elsewhere)
+        if written & {path.resolve(), *path.resolve().parents}:
+            raise InputError("would be replaced by the result", path=path, remedy=elsewhere)
     run.refuse_other_kind(KIND)
     others = [path for path in sorted(written) if path.exists() and not run.exists()]
     if others:

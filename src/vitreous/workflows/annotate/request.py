@@ -18,8 +18,8 @@ from vitreous.simulate.grand_model import CLASSES_BESIDE_PARTICLES
 from vitreous.workflows.simulate.spec import ParticleSpec
 
 FIRST_BUDGET_SHARE = 0.3  # of a time budget, for the denoising network
-
 NARROWEST_DEG = 20.0
+MOST_STRUCTURES = 125  # labels are bytes up to 127, and membranes and gold have two
 
 
 @dataclass(frozen=True)
@@ -62,6 +62,9 @@ class AnnotateSettings:
         """Raise InputError for numbers that make no sense."""
         if self.steps is not None and self.time_budget_seconds is not None:
             raise InputError("--steps and --time-budget exclude each other", remedy="give one of them")
+        for option, value in (("--steps", self.steps), ("--time-budget", self.time_budget_seconds)):
+            if value is not None and not 0 < value < math.inf:
+                raise InputError(f"{option} must be above 0")
         if self.tilt_range_deg is not None:
             low, high = self.tilt_range_deg
             if not -90 <= low < high <= 90:
@@ -115,6 +118,11 @@ class AnnotateRequest:
         if not self.structures:
             text = "no structure was given"
             raise InputError(text, remedy="add --structures phantom:ribosome, pdb:1bxn or model.pdb")
+        if len(self.structures) > MOST_STRUCTURES:
+            text = f"{len(self.structures)} structures were given"
+            raise InputError(
+                text, remedy=f"ask for {MOST_STRUCTURES} at most, and for the others another time"
+            )
         specs = tuple(particle_spec(text) for text in self.structures)
         names = [spec.class_name for spec in specs]
         twins = {name for name in names if names.count(name) > 1}

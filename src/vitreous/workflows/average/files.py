@@ -86,6 +86,7 @@ def average_files(request: AverageRequest, progress: Progress) -> dict[str, Any]
 
 def claimed(request: AverageRequest, run: RunDirectory, inputs: Mapping[str, str], side: int) -> bool:
     """Whether an unfinished run is gone on with; InputError if the folder holds what must not be replaced."""
+    check_inputs_stay(request, run)
     resuming = run.unfinished(KIND, request.is_of, inputs, request.overwrite)
     if run.exists() and not resuming and not request.overwrite:
         remedy = f"see {run.report}, add --overwrite or choose another -o"
@@ -97,6 +98,18 @@ def claimed(request: AverageRequest, run: RunDirectory, inputs: Mapping[str, str
     for name in OUTPUTS:
         check_writable(run.path / name, 4 * side**3, request.overwrite or resuming)
     return resuming
+
+
+def check_inputs_stay(request: AverageRequest, run: RunDirectory) -> None:
+    """Raise InputError if an input is, or holds, what the run writes, or would forget with `overwrite`."""
+    folder, elsewhere = run.path.resolve(), "choose another -o"
+    rounds = [path.resolve() for kind in SUFFIXES for path in round_files(run.path, kind)]
+    written = {*(folder / name for name in OUTPUTS), *rounds}
+    for path in request.inputs:
+        if path.resolve() in written:
+            raise InputError("would be replaced by the result", path=path, remedy=elsewhere)
+        if path.resolve() in (folder, *folder.parents):
+            raise InputError(f"lies in {path}", path=run.path, remedy=elsewhere)
 
 
 def averaged(
