@@ -443,7 +443,7 @@ def test_what_is_of_no_run_is_not_replaced(tomogram, tmp_path):
 def test_a_structure_in_the_folder_is_not_replaced(tomogram, tmp_path):
     """Half maps and specimens of an earlier run are files that one may well ask for in the next."""
     old = write_volume(
-        tmp_path / "out/averages/old_half1.mrc", Volume(gaussian_filter(noise(1, (20, 20, 20)), 2), 20.0)
+        tmp_path / "out/averages/old_half1.mrc", Volume(phantom("phantom:tric", 20.0).density, 20.0)
     )
     (tmp_path / "out/run.json").write_text(
         '{"schema": 1, "kind": "annotate", "status": "done", "request": {}}'
