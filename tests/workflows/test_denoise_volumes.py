@@ -13,6 +13,7 @@ from vitreous.methods import Dual
 from vitreous.training import TrainingRecord
 from vitreous.workflows.denoise import DenoiseSettings, Source, denoise_source
 from vitreous.workflows.denoise.model import new_model
+from vitreous.workflows.denoise.plan import plan_denoising
 
 pytestmark = pytest.mark.usefixtures("small")
 METHODS = (
@@ -201,3 +202,16 @@ def test_what_dual_takes_out_and_doubts_is_with_the_result(monkeypatch):
     monkeypatch.setattr("vitreous.workflows.denoise.volumes.fit", lambda *_: model)
     result = denoise_source(source, settings, listener, model=replace(model, record=None))
     assert "an old one" in result.warnings
+
+
+@pytest.mark.parametrize("method", ["noise-model", "gaussian", "dual"])
+def test_halves_without_the_whole_are_for_noise2noise_alone(tmp_path, method):
+    """Else the even half would be denoised by itself, and the odd one be forgotten."""
+    paths = [tmp_path / name for name in ("even.mrc", "odd.mrc")]
+    for seed, path in enumerate(paths):
+        values = np.random.default_rng(seed).normal(size=(24, 24, 24)).astype(np.float32)
+        vitreous.write_volume(path, Volume(values, 10.0))
+    even, odd = (vitreous.open_volume(path) for path in paths)
+    with pytest.raises(InputError, match="only its halves were given"):
+        plan_denoising(Source(even, even, odd), DenoiseSettings(method=method))
+    assert plan_denoising(Source(even, even, odd), DenoiseSettings()).method == "n2n"

@@ -3,13 +3,16 @@
 import json
 import shutil
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 from scipy.ndimage import gaussian_filter
 
 from vitreous import Volume, open_volume, write_volume
-from vitreous.core import InputError, Interrupted, SilentProgress, TrainingDiverged
+from vitreous.benchmark.specimens import Purified
+from vitreous.core import InputError, Interrupted, Poses, SilentProgress, TrainingDiverged
+from vitreous.io import StarTable, write_particles, write_star
 from vitreous.methods import DualConfig
 from vitreous.methods.dual.objective import DualObjective
 from vitreous.training import load_model
@@ -25,6 +28,8 @@ from vitreous.workflows.dual import (
 )
 from vitreous.workflows.dual.domains import domain_volume, files_of, padded_sides, rescaled
 from vitreous.workflows.dual.train import config_of, open_domains
+from vitreous.workflows.evaluate_picks import evaluate_picks
+from vitreous.workflows.run_directory import RUN_SCHEMA
 
 CONFIG = """
 method = "dual"
@@ -280,8 +285,8 @@ def test_a_training_that_would_not_fit_is_refused_before_anything_is_written(dat
 @pytest.mark.parametrize(
     ("said", "asked", "seen"),
     [
-        ("", None, "dark"),
-        ("", "bright", "bright"),
+        ("", None, "bright"),
+        ("", "dark", "dark"),
         ("dark", None, "dark"),
         ("bright", None, "bright"),
         ("bright", "dark", "dark"),
@@ -300,6 +305,30 @@ def test_the_contrast_is_what_the_option_the_configuration_or_the_tomogram_says(
     assert ("--protein" in wanted.command()) == (asked is not None)
     domains, _ = open_domains(wanted, config_of(wanted), SilentProgress())
     assert domains.clean[0].turned == (seen == "dark")
+
+
+@pytest.mark.parametrize("header", [1.0, None])
+def test_a_clean_domain_whose_spacing_was_never_set_is_told_it(data, header):
+    """Those of SHREC have 1 Å, or none; another one is left alone."""
+    path = data / "sim" / "tomogram_000" / "grand_model.mrc"
+    write_volume(path, Volume(density(), header), overwrite=True)
+    asked = request(data, voxel_size_angstrom=10.0)
+    domains, _ = open_domains(asked, config_of(asked), SilentProgress())
+    assert domains.clean[0].training.data.shape == density().shape
+    assert domains.clean[0].spacing_before_angstrom == pytest.approx(10)
+    write_volume(path, Volume(density(), 8.0), overwrite=True)
+    domains, _ = open_domains(asked, config_of(asked), SilentProgress())
+    assert domains.clean[0].spacing_before_angstrom == pytest.approx(8)
+
+
+def test_a_density_by_another_name_is_doubted(data):
+    """Its protein is bright, and nothing says so but its looks."""
+    grand = Purified("ribosome", 12).ground((48, 64, 64), 11).density
+    for name in ("grand_model.mrc", "box.mrc"):
+        write_volume(data / name, Volume(grand, 10.0))
+        asked = request(data, clean=(str(data / name),), protein="dark")
+        _, warnings = open_domains(asked, config_of(asked), SilentProgress())
+        assert any("its protein looks bright" in text for text in warnings) == (name == "box.mrc")
 
 
 def test_the_contrast_of_the_configuration_reaches_model_and_report(data):
@@ -435,6 +464,31 @@ def test_simulated_tomograms_differ_in_noise_and_keep_the_truth(data, model):
         truth = (data / "sim/tomogram_000" / name).read_bytes()
         assert all((f / name).read_bytes() == truth for f in folders)
     assert not (folders[0] / "tomogram_even.mrc").exists()
+
+
+def test_picks_in_a_simulated_tomogram_can_be_evaluated_as_in_its_model(data, model):
+    """Positions for RELION and the names of labels come along."""
+    ours = data / "sim" / "tomogram_000"
+    poses = Poses(np.eye(3)[None], np.array([[90.0, 100.0, 110.0]]), ("phantom:ribosome",))
+    write_particles(
+        ours / "particles.star", poses, tomogram_name="a", shape=(20, 22, 24), voxel_spacing_angstrom=10.0
+    )
+    sizes = {"rlnTomoSizeX": ["24"], "rlnTomoSizeY": ["22"], "rlnTomoSizeZ": ["20"]}
+    pixel = {"rlnTomoTiltSeriesPixelSize": ["10"]}
+    write_star(ours / "tomograms.star", {"global": StarTable({"rlnTomoName": ["a"], **sizes, **pixel})})
+    facts = {
+        "schema": RUN_SCHEMA,
+        "kind": "simulated-tomogram",
+        "status": "done",
+        "request": {},
+        "classes": {"1": "phantom:ribosome"},
+    }
+    (ours / "run.json").write_text(json.dumps(facts))
+    (folder, _) = simulate(data)["tomograms"]
+    truth = json.loads((Path(folder) / "run.json").read_text())
+    assert truth["classes"] == {"1": "phantom:ribosome"}
+    found = evaluate_picks(ours / "particles.star", Path(folder), distance_angstrom=1)
+    assert (found["f1"], found["truth"]) == (1, 1)
 
 
 def test_the_same_seed_gives_the_same_bytes_and_more_can_be_added(data, model):

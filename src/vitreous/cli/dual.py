@@ -56,8 +56,8 @@ def train_command(
     protein: Annotated[
         str | None,
         typer.Option(
-            help="How it looks in the tomograms: dark or bright; else as the --config says, and dark if it "
-            "says nothing."
+            help="How it looks in the tomograms: dark or bright; else as the --config says, or as the first "
+            "tomogram shows."
         ),
     ] = None,
     spacing: Annotated[

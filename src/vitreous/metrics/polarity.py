@@ -85,7 +85,9 @@ def matter_band(
     wider: float = WIDER,
 ) -> tuple[Array, float]:
     """What is as large as particles and filaments, and the σ in voxels of the narrower of two Gaussians."""
-    kept = volume if leave_out is None else np.where(leave_out, np.median(volume[~leave_out]), volume)
+    kept = volume
+    if leave_out is not None and not leave_out.all():
+        kept = np.where(leave_out, np.median(volume[~leave_out]), volume)
     sigma = max(PARTICLE_ANGSTROM / voxel_spacing_angstrom, LEAST_SIGMA)
     return ndi.gaussian_filter(kept, sigma) - ndi.gaussian_filter(kept, wider * sigma), sigma
 

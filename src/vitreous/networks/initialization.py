@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from torch import nn
+from torch.nn.utils import parametrize
 
 
 def initialize_orthogonally(network: nn.Module) -> None:
@@ -20,6 +23,7 @@ def initialize_orthogonally(network: nn.Module) -> None:
     """
     for module in network.modules():
         if isinstance(module, (nn.Conv3d, nn.ConvTranspose3d, nn.Linear)):
-            nn.init.orthogonal_(module.weight)
+            own: Any = module.parametrizations if parametrize.is_parametrized(module, "weight") else None
+            nn.init.orthogonal_(module.weight if own is None else own.weight.original)
             if module.bias is not None:
                 nn.init.zeros_(module.bias)

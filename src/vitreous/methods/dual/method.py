@@ -225,12 +225,16 @@ class Dual:
 
 def protein_in(volume: TrainingVolume) -> str:
     """Whether protein looks dark or bright in the middle of a volume; dark where that does not tell."""
+    return "bright" if contrast_of(volume) == "bright" else "dark"
+
+
+def contrast_of(volume: TrainingVolume) -> str:
+    """How protein looks in the middle of a volume: "dark", "bright" or "unclear"."""
     starts = [max(0, (n - LOOKED_AT) // 2) for n in volume.data.shape]
     block = read_block(volume.data, starts, [min(n, LOOKED_AT) for n in volume.data.shape])
     constants, spacing = volume.normalization, volume.voxel_spacing_angstrom or 0.0
     whole = replace(constants, low=-np.inf, high=np.inf).apply(block)  # gold is found by what is clipped
-    seen = measure_polarity(constants.apply(block), spacing, find_outliers(whole, spacing).mask)
-    return "bright" if seen.protein == "bright" else "dark"
+    return measure_polarity(constants.apply(block), spacing, find_outliers(whole, spacing).mask).protein
 
 
 def mirror_of(start: Sequence[int], step: int) -> int:

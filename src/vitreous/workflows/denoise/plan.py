@@ -42,6 +42,12 @@ def plan_denoising(source: Source, settings: DenoiseSettings, model: TrainedMode
             raise InputError(text, path=settings.model, remedy="leave out --method")
         name, reason = model.method.name, "the given model"
     check_optics(name, settings)
+    if name != "n2n" and source.even is not None and source.even.path == source.volume.path is not None:
+        raise InputError(
+            f"{name} denoises one tomogram, and only its halves were given",
+            path=source.name,
+            remedy="name the whole one too; its halves then check the result",
+        )
     volume, warnings = standardized(source, needs_target=name == "n2n")
     if settings.strength is not None and not (name in LEARNED and issubclass(LEARNED[name][0], Dual)):
         raise InputError(f"--strength means nothing to {name}", remedy="leave it out, or add --method dual")

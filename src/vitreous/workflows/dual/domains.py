@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from vitreous.core import InputError, Progress, Volume, measure_voxels, read_blo
 from vitreous.fourier import resample
 from vitreous.io import open_volume, volume_warnings
 from vitreous.methods.dual import DualConfig, standardized_density
+from vitreous.methods.dual.method import contrast_of
 from vitreous.training import TrainingVolume
 from vitreous.workflows.simulate import build_templates, load_spec
 from vitreous.workflows.simulate.tomogram import packed
@@ -25,6 +26,7 @@ NAMES = {"noisy": ("tomogram", "reconstruction"), "clean": DENSITIES}
 SUFFIXES = (".mrc", ".rec", ".map", ".zarr")
 NEARLY = 0.005  # relative difference of spacings that is left as it is
 ROLLOFF = 0.1
+NEVER_SET_ANGSTROM = 1.0  # what a header says that nobody wrote a spacing into
 
 Array = NDArray[Any]
 
@@ -99,9 +101,17 @@ def open_noisy(
 
 
 def open_clean(
-    names: Sequence[str], spacing: float, config: DualConfig, seed: int, progress: Progress
-) -> list[DomainVolume]:
-    """Densities, or cleaner tomograms, at a voxel spacing; grand models with protein as in the tomograms.
+    names: Sequence[str],
+    spacing: float,
+    voxel_size: float | None,
+    config: DualConfig,
+    seed: int,
+    progress: Progress,
+) -> tuple[list[DomainVolume], list[str]]:
+    """Densities, or cleaner tomograms, at a voxel spacing, with protein as in the tomograms; what is odd.
+
+    Files by the names of grand models are turned where the tomograms' protein is dark. `voxel_size` is
+    theirs where a file has none, or the 1 Å of one that was never set.
 
     Raises
     ------
@@ -109,15 +119,37 @@ def open_clean(
         As `open_noisy`; and for a preset that is not there.
     """
     turn = config.protein == "dark"
-    volumes = []
+    volumes, warnings = [], []
     for name in names:
         if name.startswith(PRESET):
             volumes += packed_domain(name, spacing, config, seed, progress)
             continue
         for file in files_of(Path(name), "clean"):
+            volume = open_volume(file, allow_damaged=voxel_size is not None)
+            if voxel_size is not None and never_set(volume):
+                volume = replace(volume, voxel_spacing_angstrom=(voxel_size,) * 3)
             turned = turn and is_density(file)
-            volumes.append(domain_volume(open_volume(file), spacing, config.patch_side, turned=turned))
-    return volumes
+            one = domain_volume(volume, spacing, config.patch_side, turned=turned)
+            warnings += [f"{file}: {text}" for text in (*volume_warnings(volume), *turned_about(one, config))]
+            volumes.append(one)
+    return volumes, warnings
+
+
+def never_set(volume: Volume) -> bool:
+    """Whether a file says nothing of its voxels' spacing, or what it says before anyone sets it."""
+    spacing = volume.mean_spacing_angstrom
+    return spacing is None or abs(spacing - NEVER_SET_ANGSTROM) < NEARLY
+
+
+def turned_about(one: DomainVolume, config: DualConfig) -> list[str]:
+    """That protein looks otherwise in a clean volume than in the tomograms, in a sentence; or nothing."""
+    seen = contrast_of(one.training)
+    if seen in ("unclear", config.protein):
+        return []
+    return [
+        f"its protein looks {seen}, and that of the tomograms is {config.protein}: turn one of them over, or, "
+        f"if it is a density with bright protein, call it {DENSITIES[0]}.mrc"
+    ]
 
 
 def is_density(file: Path) -> bool:

@@ -40,6 +40,7 @@ KIND, ONE = "dual-simulate", "dual-simulated-tomogram"
 # What tells the truth about a specimen beside its grand model, in our layout and in SHREC 2021's.
 TRUTH = (
     *("class_mask.mrc", "instance_mask.mrc", "occupancy.mrc", "poses.csv", "occupancy_mask.mrc"),
+    *("particles.star", "tomograms.star"),
     *("particle_locations.txt", "poses.tsv", "class_conversion_table.txt", "class_bbox.mrc"),
     *("occupancy_bbox.mrc", "alignment_simulated.txt"),
 )
@@ -189,8 +190,18 @@ def make_folder(
             "grand_model": str(file),
             "noise_seed": seed,
             "command": request.command(),
+            "classes": classes_beside(file),
         }
         write_text_atomic(temporary / "run.json", json.dumps(facts, indent=2) + "\n")
+
+
+def classes_beside(file: Path) -> dict[str, str]:
+    """Names of the labels of a grand model's class mask, by label, where the simulation's record has them."""
+    try:
+        found = RunDirectory(file.parent).read().get("classes")
+    except InputError:  # there is none, or it is not ours
+        return {}
+    return dict(found) if isinstance(found, dict) else {}
 
 
 def noise_seed(seed: int, digest: str, draw: int) -> int:

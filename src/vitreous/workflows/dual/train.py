@@ -113,7 +113,7 @@ def resume_dual(run_dir: Path, progress: Progress) -> dict[str, Any]:
 
 
 def config_of(request: DualTrainRequest) -> DualConfig:
-    """The configuration, with the contrast that was asked for: by the request, by itself, or dark.
+    """The configuration, with the contrast that was asked for: by the request, or by itself.
 
     The networks see the voxels that both domains were brought to, not binned ones.
 
@@ -128,10 +128,8 @@ def config_of(request: DualTrainRequest) -> DualConfig:
     if config.binning not in (None, 1):
         text = f"a configuration with binning = {config.binning} means nothing to dual train"
         raise InputError(text, remedy="leave it out, and give the voxel size to train at with --spacing")
-    said = config.protein if "protein" in config.model_fields_set else "dark"
-    return DualConfig.model_validate(
-        {**config.model_dump(), "protein": request.protein or said, "binning": 1}
-    )
+    said = request.protein or config.protein
+    return DualConfig.model_validate({**config.model_dump(), "protein": said, "binning": 1})
 
 
 def input_digests(request: DualTrainRequest) -> dict[str, str]:
@@ -171,7 +169,10 @@ def open_domains(
     spacing = noisy[0].training.voxel_spacing_angstrom or 0.0
     if config.protein == "seen":
         config = config.model_copy(update={"protein": protein_in(noisy[0].training)})
-    clean = open_clean(request.clean, spacing, config, request.settings.seed, progress)
+    clean, odd = open_clean(
+        request.clean, spacing, request.voxel_size_angstrom, config, request.settings.seed, progress
+    )
+    warnings += odd
     for domain, volumes in (("noisy", noisy), ("clean", clean)):
         voxels = sum(v.training.data.size for v in volumes)
         warnings += [f"{v.source}: {text}" for v in volumes for text in v.doubts]
