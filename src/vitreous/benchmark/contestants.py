@@ -139,7 +139,7 @@ def trained_on_pairs(
         volume, _ = standardized(Source(Volume(noisy)), needs_target=False)
         target = model.method.prepare(volume)
     plan = plan_memory(model, Source(Volume(target.volume.data)), settings)
-    return predict(model, target, plan, seed, progress)
+    return predict(model, target, plan, seed, progress).data
 
 
 def binning_of(case: Case) -> int:
