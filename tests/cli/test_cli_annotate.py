@@ -61,7 +61,7 @@ def test_structures_stand_in_a_row_or_apart(run, tmp_path, requested, monkeypatc
         AnnotateSettings(),
         AnnotateSettings(steps=7, seed=3, max_memory="2GB", defocus_um=3.5, binning=2, adapt=True),
         AnnotateSettings(time_budget_seconds=90.0, device="cpu", invert=False, tilt_range_deg=(-50.0, 60.0)),
-        AnnotateSettings(invert=True),
+        AnnotateSettings(invert=True, tilt_series_pixel_angstrom=1.35),
     ],
 )
 def test_the_command_of_a_run_asks_for_the_same(run, tmp_path, requested, settings):

@@ -14,7 +14,7 @@ from vitreous.averaging import WedgeAverage
 from vitreous.core import InputError, Interrupted, SilentProgress, Volume
 from vitreous.evidence import FOUND, NOT_FOUND, UNCLEAR, PickScores, judge_class
 from vitreous.inference.binning import bin_volume, coarse_shape
-from vitreous.io import open_volume, write_volume
+from vitreous.io import open_volume, read_particles, write_volume
 from vitreous.methods.supervised.pairs import Style
 from vitreous.metrics import band_correlation
 from vitreous.picking import Picks
@@ -24,13 +24,15 @@ from vitreous.workflows.annotate import AnnotateRequest, AnnotateSettings, annot
 from vitreous.workflows.annotate import chain as chain_module
 from vitreous.workflows.annotate import estimate as estimate_module
 from vitreous.workflows.annotate.alignment import SYMMETRIC, random_places, room_for, scored
-from vitreous.workflows.annotate.believe import doubts_of, halves_apart
+from vitreous.workflows.annotate.believe import average, doubts_of, halves_apart
 from vitreous.workflows.annotate.boxes import QUICK, boxes_for
 from vitreous.workflows.annotate.confirm import Confirmed, apart, chance_places, confirmed
 from vitreous.workflows.annotate.decoys import phantom, rivals_of_like_mass
 from vitreous.workflows.annotate.estimate import bytes_needed, minutes_needed
 from vitreous.workflows.annotate.labels import enlarged, label_volume
 from vitreous.workflows.annotate.network import probability_file
+from vitreous.workflows.annotate.picks import write_labels, write_picks
+from vitreous.workflows.annotate.report import agreement
 from vitreous.workflows.annotate.request import particle_spec
 from vitreous.workflows.annotate.specimens import SpecimenPlan, specimens, strangers
 from vitreous.workflows.annotate.subject import AS_IS
@@ -292,9 +294,9 @@ def test_nothing_picked_is_not_found(tomogram, tmp_path):
     assert not known.also
 
 
-def particles_in_noise(work, name, copies, strength, seed=0):
-    """The same turned particles in both copies, on a lattice; and where they are, (n, 3) in Å."""
-    rng, turnable = np.random.default_rng(seed), make_turnable(phantom(name, work.subject.spacing_angstrom))
+def particles_in_noise(name, copies, strength, spacing=20.0, seed=0):
+    """The same turned particles in all copies, on a lattice; and where they are, (n, 3) in Å."""
+    rng, turnable = np.random.default_rng(seed), make_turnable(phantom(name, spacing))
     side = turn(turnable, np.eye(3), np.zeros(3)).shape[0]
     lattice = np.argwhere(np.ones([n // side for n in copies[0].shape]))
     values = np.zeros(copies[0].shape, np.float32)
@@ -302,7 +304,7 @@ def particles_in_noise(work, name, copies, strength, seed=0):
         box = tuple(slice(s, s + side) for s in start)
         values[box] = turn(turnable, random_rotation(rng), np.zeros(3))
     values = strength * wedge_filtered(values / values.std(), TILTS) * noise(1).std()
-    centres = 20.0 * (side * lattice + side // 2)
+    centres = spacing * (side * lattice + side // 2)
     return tuple((copy + values).astype(np.float32) for copy in copies), centres
 
 
@@ -316,7 +318,7 @@ def crowd(tmp_path, there, asked_for="phantom:tric", strength=0.7):
     copies = noise(11, (64, 96, 96)), 1.5 * noise(12, (64, 96, 96))
     path = write_volume(tmp_path / f"{there[8:]}.mrc", Volume(copies[0], 20.0))
     work = Work(asked(path, tmp_path / "out", (asked_for,), invert=True), SilentProgress())
-    copies, centres = particles_in_noise(work, there, copies, strength)
+    copies, centres = particles_in_noise(there, copies, strength)
     return scored(work, asked_for, centres, centres, copies, np.random.default_rng(0))
 
 
@@ -367,6 +369,83 @@ def test_what_the_network_may_have_missed_is_not_said_to_be_absent(tomogram, tmp
         verdict = judge_class(nothing, doubts=doubts_of(facts, "phantom:tric"))
         assert verdict.outcome == UNCLEAR
         assert any(text in reason for reason in verdict.reasons)
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_the_unseen_copy_shows_the_structure_beyond_what_was_aligned_where_it_is(tmp_path, there):
+    """Bright particles in voxels of 10 Å, and picks of plain noise: the FSC of 0.5 is told of the first."""
+    (data,), centres = particles_in_noise("phantom:tric", (noise(21, (64, 160, 160)),), 2.0 * there, 10.0)
+    path = write_volume(tmp_path / "t.mrc", Volume(data, 10.0))
+    work = Work(asked(path, tmp_path / "out", invert=True, tilt_range_deg=TILTS), SilentProgress())
+    write_picks(
+        work, "phantom:tric", Picks(centres, np.ones(len(centres))), np.tile(np.eye(3), (len(centres), 1, 1))
+    )
+    found = average(work)["averages"]["phantom:tric"]
+    assert len(found["structure_fsc"]) == len(found["fsc"][0])
+    beyond, reached = (found[f"{name}_angstrom"] for name in ("evidence_beyond", "structure_resolution"))
+    assert (reached is not None and reached < beyond) == there
+    text = agreement(found)
+    assert (f"with the structure (0.5) none beyond {beyond:.0f} Å" in text) == (not there)
+    assert "The z axis" in text
+
+
+def test_picks_and_labels_come_back_from_every_format(tomogram, tmp_path):
+    request = asked(tomogram, tmp_path / "out", tilt_series_pixel_angstrom=2.5)
+    work, rng = Work(request, SilentProgress()), np.random.default_rng(2)
+    turned = np.stack([random_rotation(rng) for _ in range(3)])
+    picks = Picks(np.array([[200.0, 300, 400], [333.3, 600, 10], [0, 0, 0]]), np.array([3.0, 9.5, 4]))
+    write_picks(work, "phantom:tric", picks, turned)
+    for name in work.names:
+        write_volume(probability_file(work, name), Volume(np.zeros((32, 64, 64), np.float32), 20.0))
+    write_labels(work, {"phantom:tric": Confirmed(picks, turned)})
+    run = tmp_path / "out/copick/ExperimentRuns/tomogram"
+    files = [*(tmp_path / "out/picks").iterdir(), run / "Picks/vitreous_0_phantom-tric.json"]
+    assert {file.name for file in files[:-1]} == {"tric.star", "tric.relion4.star", "tric.tbl"}
+    for file in files:
+        found = read_particles(
+            file, tomogram_spacing_angstrom=20.0, sizes_angstrom={"tomogram": (640, 1280, 1280)}
+        )
+        [(name, poses)] = found.poses.items()
+        assert name == ("1" if file.suffix == ".tbl" else "tomogram")
+        np.testing.assert_allclose(poses.positions_angstrom, picks.positions_angstrom, atol=0.01)
+        np.testing.assert_allclose(poses.rotations, turned, atol=1e-4)
+        np.testing.assert_allclose(found.scores[name], picks.scores, atol=1e-4)
+    labels = open_volume(tmp_path / "out/labels.mrc")
+    [segmentation] = (run / "Segmentations").iterdir()
+    assert segmentation.name == "20.000_vitreous_0_annotation-multilabel.zarr"
+    again = open_volume(segmentation)
+    assert np.array_equal(again.data, labels.data)
+    assert again.voxel_spacing_angstrom == labels.voxel_spacing_angstrom
+    assert (np.asarray(labels.data) == 1).any()
+    optics = (tmp_path / "out/picks/tric.star").read_text()
+    assert "2.5" in optics
+
+
+def test_the_first_stage_says_what_inspecting_says(tomogram, tmp_path):
+    facts = chain_module.inspect(Work(asked(tomogram, tmp_path / "out"), SilentProgress()))
+    assert any("hardly any signal is seen" in text for text in facts["warnings"])
+    assert not any("commands need --invert" in text for text in facts["warnings"])
+    assert facts["gold_beads"] == 0
+    assert facts["noise_to_signal"] is None or facts["noise_to_signal"] > 3
+
+
+def test_where_the_noise_shows_no_wedge_the_signal_may(tmp_path):
+    """White noise has filled the wedge; what is smooth and strong still lacks it."""
+    shape = (48, 96, 96)
+    rough = np.random.default_rng(7).normal(size=shape).astype(np.float32)
+    signal = wedge_filtered(gaussian_filter(rough, 1.0), (-50.0, 50.0))
+    white = np.random.default_rng(8).normal(size=shape)
+    path = write_volume(
+        tmp_path / "t.mrc", Volume((2 * signal / signal.std() + white).astype(np.float32), 20.0)
+    )
+    subject = Work(asked(path, tmp_path / "out"), SilentProgress()).subject
+    assert subject.style.tilt_axis == 1
+    assert subject.style.tilt_range_deg == pytest.approx((-50, 50), abs=8)
+    assert any("read off the signal" in text for text in subject.warnings)
+    plain = write_volume(tmp_path / "w.mrc", Volume(white.astype(np.float32), 20.0))
+    subject = Work(asked(plain, tmp_path / "out"), SilentProgress()).subject
+    assert (subject.style.tilt_range_deg, subject.style.tilt_axis) == (None, 1)
+    assert any("-60° to 60° are assumed" in text for text in subject.warnings)
 
 
 def test_one_particle_that_was_picked_twice_is_in_one_half():

@@ -52,6 +52,10 @@ def annotate_command(
         bool, typer.Option("--adapt", help="Adapt the network to the tomogram by its own labels (Vox-UDA).")
     ] = False,
     invert: Inverted = None,
+    tilt_series_pixel: Annotated[
+        float | None,
+        typer.Option(help="RELION: of the unbinned tilt series, in Å; else the voxel's edge.", metavar="A"),
+    ] = None,
     voxel_size: VoxelSize = None,
     max_memory: MaxMemory = None,
     overwrite: Overwrite = False,
@@ -76,7 +80,17 @@ def annotate_command(
     from vitreous.workflows.search_template import absolute_structure
 
     settings = AnnotateSettings(
-        steps, budget, seed, device, max_memory, invert, tilt_range, defocus, binning, adapt
+        steps,
+        budget,
+        seed,
+        device,
+        max_memory,
+        invert,
+        tilt_range,
+        defocus,
+        binning,
+        adapt,
+        tilt_series_pixel,
     )
     request = AnnotateRequest(
         Path(file).absolute(),

@@ -110,8 +110,9 @@ def average_command(
 
 def show_average(facts: dict[str, Any], *, as_json: bool) -> None:
     """Print what came out and where it is."""
-    resolution = facts["resolution_angstrom"]
-    text = "none" if resolution is None else f"{resolution:.1f} Å"
+    from vitreous.evidence import resolution_in_words
+
+    text = resolution_in_words(facts["resolution_angstrom"], facts["evidence_beyond_angstrom"])
     lines = [
         f"average of {facts['particles']} particles: {facts['average']}",
         f"resolution: {text} (half maps, FSC = 0.143)",

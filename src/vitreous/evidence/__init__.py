@@ -1,7 +1,7 @@
 """How far to believe what was found: decoys, tests with stated error rates, and verdicts in words."""
 
 from vitreous.evidence.decoys import mirror_image, slab_of
-from vitreous.evidence.detail import DetailEvidence, detail_beyond
+from vitreous.evidence.detail import DetailEvidence, detail_beyond, resolution_in_words
 from vitreous.evidence.verdict import (
     FEWEST_ELSEWHERE,
     FOUND,
@@ -30,6 +30,7 @@ __all__ = [
     "detail_beyond",
     "judge_class",
     "mirror_image",
+    "resolution_in_words",
     "share_better",
     "slab_of",
 ]

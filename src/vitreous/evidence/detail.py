@@ -35,6 +35,19 @@ class DetailEvidence:
     band_angstrom: tuple[float, float]
 
 
+def resolution_in_words(value_angstrom: float | None, evidence_beyond_angstrom: float) -> str:
+    """A resolution in Å, where it is evidence: what is no finer than where that begins says nothing.
+
+    Examples
+    --------
+    >>> resolution_in_words(24.04, 49.0), resolution_in_words(52.1, 49.0), resolution_in_words(None, 49.0)
+    ('24.0 Å', 'none beyond 49 Å', 'none beyond 49 Å')
+    """
+    if value_angstrom is None or not value_angstrom < evidence_beyond_angstrom:
+        return f"none beyond {evidence_beyond_angstrom:.0f} Å"
+    return f"{value_angstrom:.1f} Å"
+
+
 def detail_beyond(
     average: Array,
     structure: Array,

@@ -15,7 +15,7 @@ from vitreous.averaging.band import soft_sphere
 from vitreous.core import Volume, as_spacing
 from vitreous.evidence import FEWEST_ELSEWHERE, DetailEvidence, detail_beyond, judge_class
 from vitreous.io import write_volume
-from vitreous.metrics import fsc_resolution, masked_fsc
+from vitreous.metrics import fourier_shell_correlation, fsc_resolution, masked_fsc
 from vitreous.picking import Picks
 from vitreous.workflows.annotate.alignment import MOST_JUDGED, SEARCHED_ANGSTROM, scored
 from vitreous.workflows.annotate.boxes import boxes_for
@@ -78,9 +78,11 @@ def halves_of(work: Work, name: str, searched: Array, copies: tuple[Array, Array
         write_volume(path, Volume(volume, spacing), overwrite=True, label="vitreous annotate: half map")
     curve = masked_fsc(volumes[0], volumes[1], mask, seed=seed).curve
     evidence_beyond = finest_shared(SEARCHED_ANGSTROM, boxes.side, boxes.spacing_angstrom)
+    average, structure = unseen.volume().numpy(), boxes.fitted(template.density).numpy()
+    against = fourier_shell_correlation(average * mask, structure * mask)
     detail = detail_beyond(
-        unseen.volume().numpy(),
-        boxes.fitted(template.density).numpy(),
+        average,
+        structure,
         mask,
         boxes.spacing_angstrom,
         (evidence_beyond, FINEST_ANGSTROM),
@@ -90,6 +92,8 @@ def halves_of(work: Work, name: str, searched: Array, copies: tuple[Array, Array
         "particles": len(picks),
         "fsc": [curve[0].tolist(), curve[1].tolist()],
         "resolution_angstrom": plain(fsc_resolution(curve, boxes.spacing_angstrom, threshold=0.143)),
+        "structure_fsc": against[1].tolist(),
+        "structure_resolution_angstrom": plain(fsc_resolution(against, boxes.spacing_angstrom)),
         "evidence_beyond_angstrom": round(evidence_beyond, 1),
         "detail": None if detail is None else asdict(detail),
         "tilts": polar_angles(poses.rotations.numpy()),
@@ -149,7 +153,7 @@ def judged_picks(work: Work, name: str) -> Picks:
 
 
 def polar_angles(rotations: NDArray[np.float64]) -> list[float]:
-    """Angle of each particle's main axis with the beam in degrees, 0 to 90."""
+    """Angle between each particle's z axis, as its structure has it, and the beam in degrees, 0 to 90."""
     cosines = np.abs(rotations[:, 0, 0]).clip(0, 1)
     angles: list[float] = np.rad2deg(np.arccos(cosines)).round(1).tolist()
     return angles

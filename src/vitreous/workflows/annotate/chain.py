@@ -33,6 +33,8 @@ from vitreous.workflows.annotate.request import (
 from vitreous.workflows.annotate.work import Work
 from vitreous.workflows.denoise import DenoiseSettings
 from vitreous.workflows.denoise_files import DenoiseRequest, denoise_file
+from vitreous.workflows.inspect.tomogram import inspect_tomogram, specimen_doubts, spectrum_doubts
+from vitreous.workflows.inspect.values import rounded
 from vitreous.workflows.run_directory import (
     RunDirectory,
     check_picture,
@@ -53,6 +55,7 @@ OUTPUTS = (
     "probabilities",
     "picks",
     "labels.mrc",
+    "copick",
     "averages",
     "report.html",
 )
@@ -78,8 +81,9 @@ class MovableDenoising(DenoiseRequest):
 
 
 def inspect(work: Work) -> dict[str, Any]:
-    """What the tomogram is."""
+    """What the tomogram is, with the doubts of `vitreous inspect`; contrast and tilts have their own here."""
     subject, style = work.subject, work.subject.style
+    seen = inspect_tomogram(subject.volume, progress=work.progress)
     return {
         "shape": list(subject.volume.shape),
         "voxel_spacing_angstrom": subject.volume.mean_spacing_angstrom,
@@ -91,7 +95,10 @@ def inspect(work: Work) -> dict[str, Any]:
         "tilt_axis": "y" if style.tilt_axis == 1 else "x",
         "protein": "bright" if subject.bright else "dark",
         "sizes_angstrom": {name: round(size, 1) for name, size in work.sizes.items()},
-        "warnings": list(subject.warnings),
+        "noise_to_signal": rounded(seen.noise_to_signal),
+        "layer_angstrom": None if seen.layer is None else rounded(seen.layer.faces_angstrom),
+        "gold_beads": None if seen.outliers is None else seen.outliers.beads,
+        "warnings": [*subject.warnings, *spectrum_doubts(seen), *specimen_doubts(seen)],
     }
 
 

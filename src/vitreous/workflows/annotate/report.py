@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -10,6 +10,7 @@ import torch
 from numpy.typing import NDArray
 
 from vitreous.averaging import low_passed
+from vitreous.evidence import resolution_in_words
 from vitreous.io import open_volume
 from vitreous.report import TableSection, render_tables_report, row_png
 from vitreous.report.figures import fsc_svg
@@ -28,7 +29,9 @@ HOW = (
     "something was aligned to every structure and to decoys: it is a pick of what it fits best, if that is "
     "three deviations above what the structure scores at random places, and not far below what its best "
     "picks score. A structure is **found** if its "
-    "picks align better than random places and better to it than to each decoy; the chance of one wrong "
+    "picks align better than random places and better to it than to each decoy (random phases, a membrane, "
+    "gold, what else was asked for, complexes unlike it, and the two that are nearest in mass and not of one "
+    "shape with it); the chance of one wrong "
     '"found" by noise in the whole list is 1 %, as far as the noise estimate is right.'
 )
 PICTURED = (
@@ -67,18 +70,15 @@ def annotation_report(work: Work, facts: Mapping[str, Any]) -> str:
     for name, found in averages.items():
         if "fsc" in found:
             frequency, values = (np.array(numbers) for numbers in found["fsc"])
-            text = (
-                "Half maps within a soft mask, corrected with random phases. Particles were aligned to one "
-                "structure at 60 Å: up to there they must agree, whatever they are, and so far as the mask "
-                f"carries that. Only agreement beyond {found['evidence_beyond_angstrom']:.0f} Å counts. "
-                "Median angle of the main axis with "
-                f"the beam: {np.median(found['tilts']):.0f}° (60° for even orientations)."
-            )
+            curves = {
+                "half maps": (frequency, values),
+                "unseen copy against the structure": (frequency, np.array(found["structure_fsc"])),
+            }
             spacing = work.subject.averaging_spacing_angstrom
-            svg = fsc_svg({"half maps": (frequency, values)}, spacing_angstrom=spacing)
+            svg = fsc_svg(curves, spacing_angstrom=spacing, levels=(0.143, 0.5), label=f"FSC of {name}")
             pictures = panels_svg(average_panels(work, name, found), f"average of {name}", columns=3)
             sections.append(TableSection(f"Average: {name}", AVERAGED, figure_svg=pictures))
-            sections.append(TableSection(f"Half maps: {name}", text, figure_svg=svg))
+            sections.append(TableSection(f"Half maps: {name}", agreement(found), figure_svg=svg))
     looked = {key.replace("_", " "): str(value) for key, value in facts["stages"]["inspect"].items()}
     looked.pop("warnings", None)
     times = [[name, f"{stage['seconds']:.0f} s"] for name, stage in facts["stages"].items()]
@@ -119,6 +119,36 @@ def resolution(found: Mapping[str, Any], finest_angstrom: float) -> str:
     if value is None or value >= beyond:
         return f"none beyond {beyond:.0f}"
     return f"{value:.0f}" + (" (the voxels allow no more)" if value <= 1.01 * finest_angstrom else "")
+
+
+def agreement(found: Mapping[str, Any]) -> str:
+    """What the curves of an average say, and how its particles lie."""
+    beyond = found["evidence_beyond_angstrom"]
+    return (
+        "Half maps within a soft mask, corrected with random phases. Particles were aligned to one structure "
+        "at 60 Å: up to there they must agree, whatever they are, and so far as the mask carries that. Only "
+        f"agreement beyond {beyond:.0f} Å counts: of the half maps (0.143) "
+        f"{resolution_in_words(found['resolution_angstrom'], beyond)}; of the average of the copy in which "
+        "no pose was found, which has five times the noise, with the structure (0.5) "
+        f"{resolution_in_words(found['structure_resolution_angstrom'], beyond)}."
+        f"\n\n{orientations(found['tilts'])}"
+    )
+
+
+def orientations(angles_deg: Sequence[float]) -> str:
+    """How the particles lie to the beam, in words.
+
+    Examples
+    --------
+    >>> orientations([10.0, 45.0, 80.0, 85.0]).partition("from it in ")[2]
+    '25, 25 and 50 % of the particles (evenly: 13, 37 and 50 %).'
+    """
+    counts, _ = np.histogram(angles_deg, bins=(0.0, 30.0, 60.0, 90.0))
+    shares = "{:.0f}, {:.0f} and {:.0f} %".format(*(100 * counts / max(1, len(angles_deg))))
+    return (
+        "The z axis, as the structure's file has it, is within 30° of the beam, 30° to 60°, and 60° to 90° "
+        f"from it in {shares} of the particles (evenly: 13, 37 and 50 %)."
+    )
 
 
 def average_panels(work: Work, name: str, found: Mapping[str, Any]) -> list[Panel]:

@@ -45,6 +45,8 @@ class AnnotateSettings:
     adapt
         The last part of the training also takes the network's own labels of the tomogram, where it is sure
         of them (Vox-UDA). Where specimens are simulated in the tomogram's style it lost particles.
+    tilt_series_pixel_angstrom
+        Of the unbinned tilt series, for files of RELION; None for the tomogram's voxel.
     """
 
     steps: int | None = None
@@ -57,6 +59,7 @@ class AnnotateSettings:
     defocus_um: float | None = None
     binning: int | None = None
     adapt: bool = False
+    tilt_series_pixel_angstrom: float | None = None
 
     def check(self) -> None:
         """Raise InputError for numbers that make no sense."""
@@ -74,6 +77,9 @@ class AnnotateSettings:
                 raise InputError(text, remedy=f"give at least {NARROWEST_DEG:.0f} degrees")
         if self.defocus_um is not None and not 0 < self.defocus_um < 50:
             raise InputError("--defocus is the underfocus in µm, such as 4")
+        pixel = self.tilt_series_pixel_angstrom
+        if pixel is not None and not 0 < pixel < math.inf:
+            raise InputError("--tilt-series-pixel must be above 0 Å")
         if self.binning is not None and not 1 <= self.binning <= 8:
             raise InputError("--binning must be between 1 and 8")
         if self.max_memory is not None:
@@ -185,6 +191,7 @@ class AnnotateRequest:
             "--defocus": settings.defocus_um,
             "--binning": settings.binning,
             "--voxel-size": self.voxel_size_angstrom,
+            "--tilt-series-pixel": settings.tilt_series_pixel_angstrom,
             "--device": None if settings.device == "auto" else settings.device,
         }
         for option, value in options.items():

@@ -16,14 +16,16 @@ from vitreous.fourier import NoiseGenerator, crop_spectrum
 from vitreous.inference.binning import ROLLOFF, bin_volume, coarse_shape
 from vitreous.io import open_volume, volume_warnings
 from vitreous.methods.method import PreparedVolume
-from vitreous.methods.noise_model import NoiseModel, NoiseModelConfig
+from vitreous.methods.noise_model import NoiseModel, NoiseModelConfig, estimate_noise_spectrum
 from vitreous.methods.noise_model.method import gain_over, levelled, seen_spectrum
 from vitreous.methods.supervised.pairs import COARSEST_ANGSTROM, FINEST_ANGSTROM, Style, style_of
 from vitreous.metrics import measure_polarity
-from vitreous.training import step_generator
+from vitreous.training import TrainingVolume, step_generator
 from vitreous.workflows.annotate.request import AnnotateRequest, AnnotateSettings
 from vitreous.workflows.cubic_voxels import UNEQUAL, cubic_spacing
 from vitreous.workflows.denoise import SMALLEST_SIDE, Source, standardized
+from vitreous.workflows.inspect.tilts import measured_tilt_range
+from vitreous.workflows.inspect.tomogram import READ_OFF_SIGNAL
 
 WORKING_ANGSTROM = 20.0  # voxels of the network at the most: finer ones hold next to no signal
 LEAST_ACROSS = 6  # of them, from side to side of the smallest structure
@@ -165,14 +167,27 @@ def open_subject(request: AnnotateRequest, templates: Sequence[Template]) -> Sub
     seen = measure_polarity(level, style.voxel_spacing_angstrom).protein
     bright = seen == "bright" if settings.invert is None else settings.invert
     warnings = [*volume_warnings(volume), *odd, *prepared.warnings, *polarity_doubts(settings, seen)]
+    if style.tilt_range_deg is None:
+        style, doubt = with_tilts_of_signal(style, prepared.volume)
+        warnings += [doubt] if settings.tilt_range_deg is None else []
     if settings.tilt_range_deg is not None:
         style = replace(style, tilt_range_deg=settings.tilt_range_deg)
-    elif style.tilt_range_deg is None:
-        warnings.append(
-            "The noise shows no missing wedge; tilts of -60° to 60° are assumed. "
-            "Give --tilt-range if you know it."
-        )
     return Subject(volume, prepared, style, bright, level if bright else -level, tuple(warnings))
+
+
+def with_tilts_of_signal(style: Style, volume: TrainingVolume) -> tuple[Style, str]:
+    """The style with the wedge that the signal shows, if it shows one, and what that leaves in doubt.
+
+    The tilt axis is y where the noise does not show it.
+    """
+    spectrum = estimate_noise_spectrum(volume.data, volume.normalization)
+    seen = measured_tilt_range(volume.data, volume.normalization, spectrum)
+    if seen is not None:
+        return replace(style, tilt_range_deg=seen.limits_deg, tilt_axis=seen.tilt_axis), READ_OFF_SIGNAL
+    return replace(style, tilt_axis=spectrum.tilt_axis if spectrum.tilt_axis_seen else 1), (
+        "Neither noise nor signal shows a missing wedge; tilts of -60° to 60° are assumed. "
+        "Give --tilt-range if you know it."
+    )
 
 
 def check_simulated(style: Style, binning: int, request: AnnotateRequest) -> None:

@@ -70,6 +70,11 @@ class Work:
         templates = [template_of(spec, TEMPLATE_ANGSTROM) for spec in self.particles]
         return open_subject(self.request, templates)
 
+    @property
+    def spacing_angstrom(self) -> float:
+        """Edge of a voxel of the tomogram as it is in the file, in Å."""
+        return self.subject.volume.mean_spacing_angstrom or 0.0
+
     @cached_property
     def templates(self) -> Mapping[str, Template]:
         """The structures at the voxel spacing that the chain works at."""

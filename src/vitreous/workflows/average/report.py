@@ -9,6 +9,7 @@ import numpy as np
 import torch
 
 from vitreous.averaging import Round, low_passed
+from vitreous.evidence import resolution_in_words
 from vitreous.io import SUBSET
 from vitreous.report import TableSection, render_tables_report
 from vitreous.report.figures import fsc_svg
@@ -54,7 +55,8 @@ def average_report(request: AverageRequest, facts: Mapping[str, Any], done: Roun
         ),
         TableSection(
             "Fourier shell correlation",
-            "Resolution is read off at 0.143 of the corrected curve of the half maps.",
+            "Resolution is read off at 0.143 of the corrected curve of the half maps, and counts where it is "
+            f"finer than {facts['evidence_beyond_angstrom']:.0f} Å.",
             figure_svg=fsc_svg(
                 curves,
                 spacing_angstrom=spacing,
@@ -92,7 +94,7 @@ def summary_of(request: AverageRequest, facts: Mapping[str, Any]) -> dict[str, s
     """What was run on what, and what it gave."""
     settings = facts["settings"]
     found = {
-        "resolution (half maps, 0.143)": f"{number(facts['resolution_angstrom'])} Å",
+        "resolution (half maps, 0.143)": evident(facts, "resolution_angstrom"),
         "particles": f"{facts['particles']} in {len(request.tomograms)} tomograms",
         "box": f"{facts['box_voxels']} voxels of {facts['voxel_spacing_angstrom']:.4g} Å",
         "symmetry": settings["symmetry"],
@@ -101,8 +103,8 @@ def summary_of(request: AverageRequest, facts: Mapping[str, Any]) -> dict[str, s
         "diameter": f"{facts['diameter_angstrom']:.0f} Å",
         "time": f"{facts['seconds']:.0f} s",
     }
-    if facts["template_resolution_angstrom"] is not None:
-        found["FSC with the template falls to 0.5 at"] = f"{number(facts['template_resolution_angstrom'])} Å"
+    if facts["template_fsc"] is not None:
+        found["agreement with the template (0.5)"] = evident(facts, "template_resolution_angstrom")
     wedges = {f"tilts of {name}": text for name, text in facts["wedges"].items()}
     return {**found, **wedges, "output": str(request.output)}
 
@@ -119,6 +121,11 @@ def pictures(done: Round, facts: Mapping[str, Any]) -> list[Panel]:
         for axis, text in enumerate("zyx"):
             panels.append(Panel(f"{name}, {text} = {middle}", grey(np.take(shown, middle, axis=axis))))
     return panels
+
+
+def evident(facts: Mapping[str, Any], name: str) -> str:
+    """A resolution that `run.json` has by a name, as far as it is evidence."""
+    return resolution_in_words(facts[name], facts["evidence_beyond_angstrom"])
 
 
 def number(value: float | None) -> str:

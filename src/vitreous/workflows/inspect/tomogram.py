@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from vitreous.core import Interrupted, Progress, SilentProgress, Volume, measure_voxels
+from vitreous.core import Interrupted, Progress, SilentProgress, Spacing, Volume, measure_voxels
 from vitreous.inference.coarse import LEAST_VOXELS, coarse_copy
 from vitreous.io import volume_warnings
 from vitreous.methods.noise_model import estimate_noise_spectrum
@@ -22,6 +22,7 @@ UNKNOWN_ANGSTROM = 10.0  # what shapes are judged as where the spacing is unknow
 MOSTLY_NOISE = 0.97  # of the variance
 LITTLE_NOISE = 0.3  # of the variance: below it protein stands out as gold does
 STEEP_DEG = 3.0  # slopes of the specimen that are worth a word
+READ_OFF_SIGNAL = "The tilt range is read off the signal, with y taken to be the tilt axis: check it."
 
 Array = NDArray[np.float32]
 
@@ -52,9 +53,7 @@ def inspect_tomogram(volume: Volume, *, progress: Progress | None = None) -> Ins
     """
     report = progress or SilentProgress()
     doubts = list(volume_warnings(volume))
-    spacing = volume.mean_spacing_angstrom
-    if spacing is not None and math.isclose(spacing, 1.0, rel_tol=1e-6):
-        spacing = None  # was never set, most likely
+    spacing = known_spacing(volume.voxel_spacing_angstrom)
     try:
         statistics = measure_voxels(volume.data)
     except ValueError as error:
@@ -98,7 +97,9 @@ def inspect_tomogram(volume: Volume, *, progress: Progress | None = None) -> Ins
         outliers,
         (),
     )
-    doubts += [*spectrum_doubts(found), *specimen_doubts(found, spacing)]
+    doubts += [*spectrum_doubts(found), *tilt_doubts(found)]
+    doubts += [] if found.polarity is None else polarity_doubts(found.polarity, found)
+    doubts += specimen_doubts(found)
     return replace(found, doubts=tuple(doubts))
 
 
@@ -109,8 +110,14 @@ def advance(progress: Progress) -> None:
         raise Interrupted
 
 
+def known_spacing(spacing: Spacing | None) -> float | None:
+    """Mean edge of a voxel in Å; None if it is 1, which was never set, most likely."""
+    mean = None if spacing is None else float(np.mean(spacing))
+    return None if mean is None or math.isclose(mean, 1.0, rel_tol=1e-6) else mean
+
+
 def spectrum_doubts(found: Inspection) -> list[str]:
-    """What the spectra say that a user should know."""
+    """What noise and signal say that a user should know."""
     if found.noise is None or found.noise_share is None:
         return ["It is too small to tell noise from signal, or a missing wedge."]
     texts = []
@@ -121,23 +128,30 @@ def spectrum_doubts(found: Inspection) -> list[str]:
             f"There is little noise ({found.noise_share:.0%} of the variance): was it denoised or smoothed? "
             "Gold cannot be told from protein then."
         )
+    return texts
+
+
+def tilt_doubts(found: Inspection) -> list[str]:
+    """What a user should know of the tilt range."""
+    texts: list[str] = []
+    if found.noise is None:
+        return texts
     if found.tilt_range is None:
         texts.append("No missing wedge is seen: give --tilt-range where one is needed.")
     elif found.tilt_range.seen_in == "signal":
-        texts.append("The tilt range is read off the signal, with y taken to be the tilt axis: check it.")
+        texts.append(READ_OFF_SIGNAL)
     elif found.tilt_range.tilt_axis == 2:
         texts.append("The tilt axis is x, where most programs have y.")
     return texts
 
 
-def specimen_doubts(found: Inspection, spacing: float | None) -> list[str]:
-    """What contrast, gold and the specimen's place say that a user should know."""
+def specimen_doubts(found: Inspection) -> list[str]:
+    """What gold and the specimen's place say that a user should know."""
     texts = []
-    if found.polarity is not None:
-        texts += polarity_doubts(found.polarity, found)
     outliers, layer = found.outliers, found.layer
+    spacing = known_spacing(found.voxel_spacing_angstrom)
     if outliers is not None and outliers.beads:
-        texts.append(f"Places that stand out like gold: {outliers.beads}. Leave them out with --mask.")
+        texts.append(f"Places that stand out like gold: {outliers.beads}. `denoise --mask` leaves them out.")
     if outliers is not None and outliers.erased:
         texts.append(f"Places without noise: {outliers.erased}. Something was cut out there, such as gold.")
     elif outliers is not None and outliers.silent_share > 0.2 and (found.noise_share or 0) > LITTLE_NOISE:
