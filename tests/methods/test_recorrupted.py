@@ -176,3 +176,15 @@ def test_an_unprepared_volume_is_refused():
     volume = PreparedVolume(TrainingVolume(np.zeros((24, 24, 24), np.float32), AS_IS))
     with pytest.raises(ValueError, match="prepare"):
         NoiseModel(NoiseModelConfig(patch_side=16)).objective(Identity(), [volume], torch.device("cpu"))
+
+
+def test_the_mean_of_all_members_is_what_is_predicted():
+    """They differ, and what a volume is filled with takes their spread as its uncertainty."""
+    method, volume = NoiseModel(NoiseModelConfig(draws=4, alpha=0.7)), prepared(np.zeros((32, 32, 32)), 2.0)
+    cpu, (tile,) = torch.device("cpu"), tiles_of((32, 32, 32), tile=32, margin=0, stride=1)
+    block = torch.randn(32, 32, 32, generator=torch.Generator().manual_seed(0))
+    whole = method.predictor(Identity(), volume, cpu, 3)(block, tile)
+    parts = torch.stack([member(block, tile) for member in method.members(Identity(), volume, cpu, 3)])
+    assert len(parts) == 4
+    assert torch.allclose(parts.mean(0), whole, atol=1e-5)
+    assert parts.std(0).mean() == pytest.approx(0.7 * 2.0**0.5, rel=0.2)

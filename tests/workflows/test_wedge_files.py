@@ -98,6 +98,10 @@ def test_what_was_measured_is_kept_if_wanted(run, words, tomogram, tmp_path, opt
     assert np.linalg.norm(kept[region]) / size < 1e-4
     assert np.linalg.norm(free[region]) / size > 1e-3
     assert np.linalg.norm(kept[~region]) > 0
+    kept, free = (voxels(tmp_path / f"{n}_uncertainty.mrc") for n in ("kept", "free"))
+    assert kept.mean() < free.mean()
+    if "isonet" not in options:  # of what was filled in, and of what was denoised before that besides
+        assert (kept <= free * (1 + 1e-5)).all()
 
 
 def test_seeds_halves_and_report(run, words, halves, tmp_path):

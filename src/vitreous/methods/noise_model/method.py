@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import ClassVar
 
 import numpy as np
@@ -175,23 +175,51 @@ class NoiseModel:
         tiles see the same noise where they overlap, so that tiling leaves no seams. The network sees
         the volume levelled.
         """
-        network, alpha = placed(network, device).eval(), fixed_alpha(self.config)
-        spectrum, draws = seen_spectrum(volume), self.config.draws
-        fields = PeriodicFields(lambda shape, g: NoiseGenerator(spectrum, shape).draw(g)[0], seed)
+        drawn, draws = self._drawn(network, volume, device, seed), self.config.draws
 
         def predict(block: Tensor, tile: Tile) -> Tensor:
             gain = gain_over(volume, tile.start, tile.shape)
-            grid = [np.arange(s, s + n) for s, n in zip(tile.start, tile.shape, strict=True)]
             level = levelled(volume, block, gain)
             total = torch.zeros(block.shape, device=device)
             for draw in range(draws):
-                pair, opposite = divmod(draw, 2)
-                noisy = level + (-alpha if opposite else alpha) * fields.cut(pair, grid)
-                total += predict_mirrored(network, noisy, pair, device, self.precision)
+                total += drawn(level, tile, draw)
             result = total / draws * gain.to(device)
             return result if volume.stabilizer is None else volume.stabilizer.invert(result)
 
         return predict
+
+    def members(
+        self, network: nn.Module, volume: PreparedVolume, device: torch.device, seed: int
+    ) -> list[Predictor]:
+        """The draws whose mean the predictor takes, of a volume whose noise was not stabilized."""
+        if volume.stabilizer is not None:
+            raise ValueError("the mean over draws is taken before the stabilization is undone")
+        drawn = self._drawn(network, volume, device, seed)
+
+        def member(draw: int) -> Predictor:
+            def predict(block: Tensor, tile: Tile) -> Tensor:
+                gain = gain_over(volume, tile.start, tile.shape)
+                return drawn(levelled(volume, block, gain), tile, draw) * gain.to(device)
+
+            return predict
+
+        return [member(draw) for draw in range(self.config.draws)]
+
+    def _drawn(
+        self, network: nn.Module, volume: PreparedVolume, device: torch.device, seed: int
+    ) -> Callable[[Tensor, Tile, int], Tensor]:
+        """What the network makes of a levelled block with one draw of the noise, counted from 0."""
+        network, alpha = placed(network, device).eval(), fixed_alpha(self.config)
+        spectrum = seen_spectrum(volume)
+        fields = PeriodicFields(lambda shape, g: NoiseGenerator(spectrum, shape).draw(g)[0], seed)
+
+        def drawn(level: Tensor, tile: Tile, draw: int) -> Tensor:
+            grid = [np.arange(s, s + n) for s, n in zip(tile.start, tile.shape, strict=True)]
+            pair, opposite = divmod(draw, 2)
+            noisy = level + (-alpha if opposite else alpha) * fields.cut(pair, grid)
+            return predict_mirrored(network, noisy, pair, device, self.precision)
+
+        return drawn
 
 
 class RecorruptedObjective:

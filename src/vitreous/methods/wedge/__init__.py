@@ -2,7 +2,7 @@
 
 from vitreous.methods.wedge.config import FillingConfig, WedgeConfig
 from vitreous.methods.wedge.filling import WedgeFilling
-from vitreous.methods.wedge.geometry import MissingWedge, check_tilt_range, merged, missing_wedge
+from vitreous.methods.wedge.geometry import MissingWedge, check_tilt_range, merged, missing_wedge, region_of
 from vitreous.methods.wedge.isonet import IsoNet, IsoNetConfig
 from vitreous.methods.wedge.method import WedgeMethod
 from vitreous.methods.wedge.transposed import TransposedConfig, TransposedDomains
@@ -20,4 +20,5 @@ __all__ = [
     "check_tilt_range",
     "merged",
     "missing_wedge",
+    "region_of",
 ]

@@ -54,6 +54,11 @@ class WedgeFilling(WedgeMethod[FillingConfig]):
         """Denoising, then filling."""
         return 2
 
+    @property
+    def denoises_first(self) -> bool:
+        """Always."""
+        return True
+
     def at_round(self, number: int) -> Self:
         """Filling takes a share of the steps of denoising."""
         steps, begins = self.config.steps, number > self.config.round
@@ -105,8 +110,7 @@ class WedgeFilling(WedgeMethod[FillingConfig]):
         if volume.volume.target is not None:
             return [self._member(network, volume, device, None, 0.0, mirror) for mirror in mirrors]
         if not self.config.round:
-            denoiser = NoiseModel(self.config, precision=self.precision)
-            return [denoiser.predictor(network, volume, device, seed)]
+            return NoiseModel(self.config, precision=self.precision).members(network, volume, device, seed)
         spectrum, alpha = seen_spectrum(volume), fixed_alpha(self.config)
         fields = PeriodicFields(lambda shape, g: NoiseGenerator(spectrum, shape).draw(g)[0], seed)
         return [

@@ -112,6 +112,15 @@ def missing_wedge(
     return MissingWedge(found[1], found[0])
 
 
+def region_of(volume: Array, wedge: MissingWedge, *, missing: bool) -> Array:
+    """What a volume (z, y, x) holds in the missing region, or in the measured one; float32.
+
+    The two add up to the volume, and have the edge between them that `merged` has.
+    """
+    outside = merged(np.zeros_like(volume), volume.copy(), wedge)
+    return outside if missing else volume - outside
+
+
 def merged(measured: Array, filled: Array, wedge: MissingWedge) -> Array:
     """What `measured` holds in the measured region, what `filled` holds in the missing one.
 

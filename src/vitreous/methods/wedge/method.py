@@ -40,6 +40,8 @@ class WedgeMethod(ABC, Generic[ConfigT]):
         Whether it can learn from two half tomograms.
     rounds
         Number of trainings, each from where the last one ended.
+    denoises_first
+        Whether what the round before the last one predicts is the result in the measured region.
     """
 
     name: ClassVar[str]
@@ -60,6 +62,11 @@ class WedgeMethod(ABC, Generic[ConfigT]):
     def rounds(self) -> int:
         """Number of trainings: one is all, unless a method says otherwise."""
         return 1
+
+    @property
+    def denoises_first(self) -> bool:
+        """Whether the last round fills the missing region alone, of what an earlier one denoised."""
+        return False
 
     @property
     def wedge(self) -> MissingWedge:

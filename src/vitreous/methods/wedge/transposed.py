@@ -113,6 +113,11 @@ class TransposedDomains(WedgeMethod[TransposedConfig]):
         return 2 if self.config.denoise_first else 1
 
     @property
+    def denoises_first(self) -> bool:
+        """If the configuration says so; else the tomogram is filled as it is, noise and all."""
+        return self.config.denoise_first
+
+    @property
     def translates(self) -> bool:
         """Whether it is the round of the translator."""
         return self.config.round == self.rounds - 1
@@ -145,12 +150,12 @@ class TransposedDomains(WedgeMethod[TransposedConfig]):
     def members(
         self, network: nn.Module, volume: PreparedVolume, device: torch.device, seed: int
     ) -> Sequence[Predictor]:
-        """The mirror images that have the same wedge, translated; or the denoiser's one prediction."""
+        """The mirror images that have the same wedge, translated; or the denoiser's noise draws."""
         if not isinstance(network, TransposedNetworks):
             raise TypeError("the network is none of the transposed domains")
         if not self.translates:
             denoiser = NoiseModel(self.config, precision=self.precision)
-            return [denoiser.predictor(network.denoiser, volume, device, seed)]
+            return denoiser.members(network.denoiser, volume, device, seed)
         return super().members(network, volume, device, seed)
 
 

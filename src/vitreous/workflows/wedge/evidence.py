@@ -32,6 +32,7 @@ MEASURED = {
     True: "the input's own values",
     False: "denoised",
 }
+UNCERTAIN = {True: "of the missing region alone", False: "in either region those that are the result there"}
 
 
 def wedge_evidence(
@@ -52,7 +53,8 @@ def wedge_evidence(
     summary["measured region"] = MEASURED[request.settings.keep_measured]
     summary["uncertainty"] = (
         f"{request.uncertainty}: deviation between the averaged predictions (noise drawn, mirror images, "
-        "halves); neither mistakes that all of them share nor other trainings are in it"
+        f"halves), {UNCERTAIN[request.settings.keep_measured]}; neither mistakes that all of them share nor "
+        "other trainings are in it"
     )
     scores, fsc = reference_evidence(volume, after, reference)
     slices = slices_for_display(volume.data, after, reference, with_removed=False)

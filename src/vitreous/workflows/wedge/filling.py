@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from vitreous.core import InputError, Progress, SilentProgress, Volume
 from vitreous.inference import MemoryPlan, choose_device, plan_tiles, predict_tiled, unbin_volume
 from vitreous.methods import WEDGE, PreparedVolume, WedgeMethod
-from vitreous.methods.wedge import WedgeConfig, check_tilt_range, merged
+from vitreous.methods.wedge import WedgeConfig, check_tilt_range, merged, region_of
 from vitreous.training import CheckpointStore
 from vitreous.workflows.denoise import Source, TrainedModel, fit, prepared_model, standardized, untrained
 from vitreous.workflows.denoise.config import configured
@@ -23,7 +23,7 @@ from vitreous.workflows.denoise.volumes import as_volume
 from vitreous.workflows.wedge.values import Filled, WedgePlan, WedgeSettings
 
 MOST_OBLONG = 1.02  # longest over shortest edge of a voxel
-FOURIER_BYTES = 16  # for each voxel: mean, squares, and a transform of the whole
+FOURIER_BYTES = 44  # for each voxel: moments, what was denoised, and a region of a prediction cut out
 
 
 def fill_wedge(
@@ -172,10 +172,13 @@ def carry_out(
     needed = f"up to {memory.peak_bytes / 1e9:.1f} GB of memory, tiles of {memory.tile}"
     progress.note(f"{model.compute.description}; {needed}")
     begun = time.monotonic()
-    model, prepared, losses = trained(plan, settings, progress, store)
+    model, prepared, losses, measured_spread = trained(plan, settings, progress, store)
     trained_at = time.monotonic()
-    data, uncertainty = predicted(model, prepared, memory, settings.seed, progress)
     method: WedgeMethod[Any] = model.method  # type: ignore[assignment]
+    missing = True if settings.keep_measured or method.denoises_first else None
+    data, uncertainty = predicted(model, prepared, memory, settings.seed, progress, missing=missing)
+    if measured_spread is not None and not settings.keep_measured:
+        np.hypot(uncertainty, measured_spread, out=uncertainty)
     if settings.keep_measured:
         measured = np.asarray(source.volume.data, np.float32)
         finite = np.where(
@@ -190,22 +193,27 @@ def carry_out(
 
 def trained(
     plan: WedgePlan, settings: WedgeSettings, progress: Progress, store: CheckpointStore | None
-) -> tuple[TrainedModel, PreparedVolume, tuple[float, ...]]:
+) -> tuple[TrainedModel, PreparedVolume, tuple[float, ...], NDArray[np.float32] | None]:
     """The model after all its rounds, what the last one trained on, and the losses of all of them.
 
-    Each round keeps its checkpoints in a folder of its own. A finished round is over at once when it
-    is resumed, and what was predicted after it is predicted again: the bytes are the same.
+    Last comes the deviation between the predictions of the round before, in the measured region, where
+    they are the result. Each round keeps its checkpoints in a folder of its own. A finished round is over
+    at once when it is resumed, and what was predicted after it is predicted again: the bytes are the same.
     """
     model, prepared = plan.model, plan.prepared
     method: WedgeMethod[Any] = model.method  # type: ignore[assignment]
     rounds = method.rounds
     losses: tuple[float, ...] = ()
+    spread: NDArray[np.float32] | None = None
     budget = settings.time_budget_seconds
     for number in range(rounds):
         if rounds > 1:
             progress.note(f"round {number + 1} of {rounds}")
         if number:
-            prediction, _ = predicted(model, prepared, plan.memory, settings.seed, progress)
+            missing = False if method.denoises_first else None
+            prediction, spread = predicted(
+                model, prepared, plan.memory, settings.seed, progress, missing=missing
+            )
             prepared = method.refilled(plan.prepared, prediction)
         of_round = replace(
             settings,
@@ -216,17 +224,27 @@ def trained(
         model = replace(model, method=model.method.at_round(number))  # type: ignore[attr-defined]
         model = fit(model, [prepared], of_round, progress, folder)
         losses = (*losses, *(model.record.losses if model.record else ()))
-    return model, prepared, losses
+    return model, prepared, losses, spread if method.denoises_first else None
 
 
 def predicted(
-    model: TrainedModel, prepared: PreparedVolume, memory: MemoryPlan, seed: int, progress: Progress
+    model: TrainedModel,
+    prepared: PreparedVolume,
+    memory: MemoryPlan,
+    seed: int,
+    progress: Progress,
+    *,
+    missing: bool | None,
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """A method's result and the standard deviation of its members, in grey values of the input."""
+    """A method's result and the standard deviation of its members, in grey values of the input.
+
+    The deviation is that within the `missing` region, within the measured one (False), or of all (None).
+    """
     network: Any = model.network
     method: WedgeMethod[Any] = model.method  # type: ignore[assignment]
     volume = prepared.network_volume
-    mean, squares, count = np.zeros(volume.data.shape, np.float32), np.zeros(volume.data.shape, np.float32), 0
+    mean, middle, squares = (np.zeros(volume.data.shape, np.float32) for _ in range(3))
+    count = 0
     for member in method.members(network, prepared, model.compute.device, seed):
         for data in method.seen(prepared):
             part = predict_tiled(
@@ -239,8 +257,11 @@ def predicted(
                 progress=progress,
             )
             count += 1
-            part -= mean
-            mean += part / np.float32(count)
+            mean += (part - mean) / np.float32(count)
+            if missing is not None:
+                part = region_of(part, method.wedge, missing=missing)
+            part -= middle
+            middle += part / np.float32(count)
             squares += np.square(part) * np.float32((count - 1) / count)
     spread = np.sqrt(squares / np.float32(max(1, count - 1)))
     if prepared.binning == 1:
