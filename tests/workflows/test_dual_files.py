@@ -240,6 +240,16 @@ def test_another_run_is_not_overwritten(data):
     assert (model / "model.safetensors").read_bytes() != before
 
 
+@pytest.mark.parametrize("name", ["report.html", "model.json", "model.safetensors"])
+def test_files_of_others_in_the_folder_are_not_overwritten(data, name):
+    (data / "run").mkdir()
+    (data / "run" / name).write_text("mine")
+    with pytest.raises(InputError, match=name.replace(".", r"\.")):
+        train_dual(request(data), SilentProgress())
+    assert [p.name for p in (data / "run").iterdir()] == [name]
+    assert (data / "run" / name).read_text() == "mine"
+
+
 def test_a_preset_is_a_clean_domain(data):
     small = data / "small.toml"
     small.write_text('[box]\nshape = [16, 24, 24]\n[[particles]]\nstructure = "phantom:ldh"\ncount = 2\n')

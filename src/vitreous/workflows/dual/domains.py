@@ -147,8 +147,8 @@ def turned_about(one: DomainVolume, config: DualConfig) -> list[str]:
     if seen in ("unclear", config.protein):
         return []
     return [
-        f"its protein looks {seen}, and that of the tomograms is {config.protein}: turn one of them over, or, "
-        f"if it is a density with bright protein, call it {DENSITIES[0]}.mrc"
+        f"its protein looks {seen}, and that of the tomograms is {config.protein}: turn one of them over, "
+        f"or, if it is a density with bright protein, call it {DENSITIES[0]}.mrc"
     ]
 
 

@@ -31,6 +31,7 @@ from vitreous.workflows.dual.request import DualTrainRequest
 from vitreous.workflows.run_directory import RunDirectory, damage_in_words, stopped_run
 
 KIND = "dual-train"
+OUTPUTS = ("model.json", "model.safetensors", "report.html")
 SHOWN_SHARE = 10  # times as long as a page takes to make, the next one is waited for
 TRAINING_BYTES = 300  # for each channel of the first level and voxel of a batch (measured, rounded up)
 
@@ -159,6 +160,8 @@ def claim(request: DualTrainRequest, run: RunDirectory, digests: dict[str, str])
         if changed:
             raise InputError(f"changed since the run in {run.path} began", path=changed[0], remedy=remedy)
     check_writable(run.path / "run.json", 0, overwrite=True)
+    for name in OUTPUTS:
+        check_writable(run.path / name, 0, overwrite=run.exists() or request.overwrite)
 
 
 def open_domains(
