@@ -36,13 +36,41 @@ def test_a_turn_of_the_reference_is_no_error():
     assert table.consensus_errors(turn @ supplied, supplied).median() > 20
 
 
+def test_alignment_comes_near_to_what_true_poses_give(monkeypatch):
+    """A few strong particles: to a degree or two, and the resolution of true poses; the table says so."""
+    monkeypatch.setattr(table, "COUNT", 16)
+    monkeypatch.setattr(table, "SNR", 0.5)
+    figures = table.alignment_figures(table.STRUCTURE, 1)
+    assert figures["median_deg"] < 3
+    assert figures["shift_voxels"] < 0.3
+    assert figures["true_poses_angstrom"] < 40
+    assert figures["resolution_angstrom"] < 1.15 * figures["true_poses_angstrom"]
+    assert figures["structure_angstrom"] < 45
+    record = {"check": "alignment", "structure": table.STRUCTURE, "seed": 1, **figures}
+    [section] = table.summarize([record])
+    assert "≤ 26 Å and within 15 % of true poses" in section.text
+    resolution, true = (f"{figures[f'{key}_angstrom']:.1f} Å" for key in ("resolution", "true_poses"))
+    assert section.rows[0][:1] == ["1"]
+    assert section.rows[0][3:5] == [resolution, true]
+
+
+@pytest.mark.slow
+def test_two_hundred_particles_reach_what_is_asked_for():
+    figures = table.alignment_figures(table.STRUCTURE, 1)
+    assert figures["median_deg"] <= 8
+    assert figures["resolution_angstrom"] <= 26
+    assert figures["resolution_angstrom"] <= 1.15 * figures["true_poses_angstrom"]
+
+
 def test_both_searches_find_the_same(monkeypatch):
     monkeypatch.setattr(table, "SPEED_COUNT", 2)
     monkeypatch.setattr(table, "SPEED_STEP_DEG", 60.0)
     figures = table.speed_figures(11)
     assert figures["agreement"] == 1
     assert figures["median_deg"] == pytest.approx(figures["plain_median_deg"], abs=1e-3)
-    assert "times" in table.summarize([{"check": "speed", "seed": 11, **figures}])[0].text
+    assert figures["ratio"] == pytest.approx(figures["plain_seconds"] / figures["seconds"])
+    told = table.summarize([{"check": "speed", "seed": 11, **figures}])[0].text
+    assert f"**{figures['ratio']:.0f} times** as fast" in told
 
 
 @pytest.mark.slow

@@ -80,9 +80,13 @@ def test_the_wrong_polarity_scores_lower_and_noise_gives_nothing(planted, found)
 
 
 def test_scores_of_noise_at_one_orientation_have_deviation_one():
-    """The best of n independent standard normal values is near √(2 ln n), which the threshold builds on."""
-    empty = matched(noise(4).numpy(), CONFIG.model_copy(update={"threshold": 0.0, "angular_step_deg": 60.0}))
-    assert 2.0 < empty.candidates.max() < 5.5
+    """The best of n independent standard normal values is near √(2 ln n), which the threshold builds on.
+
+    Over these seeds the best is 4.4 ± 0.15 on average: were the deviation 1.15 or 0.85, it would be out.
+    """
+    config = CONFIG.model_copy(update={"threshold": 0.0, "angular_step_deg": 60.0})
+    best = [matched(noise(seed).numpy(), config).candidates.max() for seed in range(8)]
+    assert 3.95 < np.mean(best) < 4.9
 
 
 def test_a_mask_keeps_picks_inside(planted):

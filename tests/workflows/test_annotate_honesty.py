@@ -14,6 +14,7 @@ CONTENTS = {
     "membranes only": {"vesicles": {"count": 3, "radius_angstrom": (150.0, 220.0)}, "sheets": {"count": 1}},
     "gold everywhere": {"gold": {"count": 14}},
     "another ring": {"particles": [{"structure": "phantom:apoferritin", "count": 25}]},
+    "another chaperonin": {"particles": [{"structure": "phantom:groel", "count": 20}]},
     "turned contrast": {"particles": [{"structure": "phantom:tric", "count": 20}]},
 }
 

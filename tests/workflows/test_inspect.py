@@ -79,7 +79,8 @@ def test_a_noise_free_volume_says_so_and_shows_its_wedge_in_the_signal():
     made = simulated(-60, 60, 11)
     found = inspect_tomogram(Volume(np.asarray(made.noise_free.data), 10.0))
     assert any("little noise" in doubt for doubt in found.doubts)
-    assert found.tilt_range is None or found.tilt_range.seen_in == "signal"
+    assert found.tilt_range.seen_in == "signal"
+    assert found.tilt_range.limits_deg == pytest.approx((-60, 60), abs=2 * found.tilt_range.uncertainty_deg)
     assert found.polarity.protein == "dark"
 
 
