@@ -88,6 +88,9 @@ def test_verdicts_are_counted_by_what_is_there():
     assert counted["large"] == ["3", "2", "0", "1"]
     assert counted["absent"] == ["7", "1", "6", "0"]
     assert counted["rare"] == ["1", "0", "0", "1"]
+    assert "can hardly be" not in sections["Verdicts"].text  # one was found
+    (honest,) = [s for s in summarize([record("absent", [NOT_FOUND] * 8)]) if s.heading == "Verdicts"]
+    assert "No absent one of 7 was: more than 35% can hardly be" in honest.text  # 0.65⁷ = 0.05
     (picks,) = [s for heading, s in sections.items() if heading.startswith("Large")]
     assert picks.rows[0][:6] == [NAME, "1", "30", "1.000", "0.500", "0.667"]
     assert sections["Cost"].rows[0][:3] == ["large", "2", "3"]

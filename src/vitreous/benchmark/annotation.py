@@ -51,7 +51,8 @@ ASKED = {"large": 0.85, "medium": 0.5}
 TEXT = (
     "Simulated tomograms with CTF, dose, tilt ranges of −62…−50° to 50…62°, 2.5 to 5 µm under focus and an "
     "SNR of 0.05 to 0.1 (variances, whole volume), drawn for each seed; the chain simulates with seeds of "
-    "its own and is told nothing but the names of the structures. A pick is a hit within a quarter of the "
+    "its own and is told nothing but the names of the structures. These values are other than in its "
+    "training, the simulator and the kinds of structures are not. A pick is a hit within a quarter of the "
     "diameter, one to one. `dog`: a difference of Gaussians of the structure's size, without classes, on the "
     "tomogram and on what the chain denoised."
 )
@@ -227,8 +228,23 @@ def verdicts_table(records: Sequence[Record]) -> TableSection:
         for kind, said in tally.items()
     ]
     header = ("what was asked for", "trials", "found", "not found", "not enough evidence")
+    absent = [outcome for kind, said in tally.items() if kind in ("absent", "alike") for outcome in said]
     text = "Asked for: no absent structure found in 20 trials; no large one of 30 copies or more not found."
+    if absent and FOUND not in absent:
+        most = highest_rate(len(absent))
+        text += f" No absent one of {len(absent)} was: more than {most:.0%} can hardly be (95 % sure)."
     return TableSection("Verdicts", text, header, rows)
+
+
+def highest_rate(trials: int) -> float:
+    """The rate of an event that did not occur in some trials, at the most, with 95 % confidence.
+
+    Examples
+    --------
+    >>> round(highest_rate(21), 2)
+    0.13
+    """
+    return float(1 - 0.05 ** (1 / trials))
 
 
 def cost_table(records: Sequence[Record]) -> TableSection:
