@@ -13,7 +13,7 @@ from vitreous.benchmark.cases import CaseKind
 from vitreous.benchmark.comparison import AS_PUBLISHED, Comparison, published_of, spread
 from vitreous.benchmark.contestants import CEILINGS, PAPER_BLINDSPOT, RANDOM_BEGINNING, TUNED
 from vitreous.benchmark.denoisers import DENOISER_TABLES, LARGE
-from vitreous.benchmark.picking import GOLD_OUT, OF_ITS_KIND
+from vitreous.benchmark.picking import GOLD_OUT
 from vitreous.benchmark.runner import record_of
 from vitreous.benchmark.scores import TUNED_FILTERS
 from vitreous.benchmark.specimens import Specimen
@@ -147,7 +147,6 @@ def test_every_method_of_a_table_is_one_that_can_be_run():
         PAPER_BLINDSPOT,
         RANDOM_BEGINNING,
         GOLD_OUT,
-        OF_ITS_KIND,
         *CEILINGS,
         *METHODS,
         *TOPAZ_WIDTHS,

@@ -1,19 +1,16 @@
 """Table dual-t2: what is picked is compared with where the ribosomes are, in the paper's proportion."""
 
 from dataclasses import replace
-from functools import partial
 
 import numpy as np
 import pytest
 
-from vitreous.benchmark import picking
 from vitreous.benchmark.cases import CaseKind, make_case
 from vitreous.benchmark.comparison import Comparison
 from vitreous.benchmark.denoisers import DENOISER_TABLES
 from vitreous.benchmark.picking import measure_picks, picking_scores
 from vitreous.benchmark.specimens import Purified
 from vitreous.core import Poses, SilentProgress
-from vitreous.methods.dual import DualConfig, method
 
 SMALL = CaseKind("two ribosomes", Purified("ribosome", 2), "ctf", 4, (-60, 60), (64, 80, 80))
 
@@ -30,35 +27,6 @@ def test_a_case_knows_where_its_ribosomes_are_and_picking_finds_them():
     assert record["distance_angstrom"] < 30
     other = make_case(SMALL, 12).ground.poses.positions_angstrom
     assert np.abs(other - ground.poses.positions_angstrom).max() > 50  # another specimen for each seed
-
-
-def test_dual_of_its_kind_learns_from_densities_of_other_boxes(monkeypatch):
-    tiny = {"width": 2, "judge_width": 2, "levels": 1, "patch_side": 16, "steps": 1, "student_ratio": 1}
-    settings = partial(DualConfig, student_width=4, student_side=16, **tiny)
-    monkeypatch.setattr(picking, "DualConfig", settings)
-    monkeypatch.setattr(picking, "TRAINING_SEEDS", (12,))
-    seen = []
-    set_prior = method.set_prior
-    monkeypatch.setattr(
-        method, "set_prior", lambda *given: seen.append(given[2][0].data) or set_prior(*given)
-    )
-    with_gold = replace(SMALL, specimen=Purified("ribosome", 2, gold=1))
-    record = measure_picks(with_gold, 11, picking.OF_ITS_KIND, SilentProgress())
-    assert 0 <= record["f1"] <= 1
-    np.testing.assert_array_equal(seen[0], -make_case(SMALL, 12).ground.density)  # protein is dark, no gold
-
-
-def test_dual_of_its_kind_is_as_published_at_the_papers_scale(monkeypatch):
-    case, asked = make_case(SMALL, 11), []
-    monkeypatch.setattr(picking, "make_case", lambda *_: case)
-    monkeypatch.setattr(picking, "boxes_of_its_kind", lambda *_: ())
-    monkeypatch.setattr(
-        picking, "dual_of_its_kind", lambda clean, case, config, *_: asked.append(config) or case.noisy
-    )
-    for scale in ("small", "paper"):
-        (kind,) = DENOISER_TABLES["dual-t2"].cases[scale].values()
-        measure_picks(kind, 11, picking.OF_ITS_KIND, SilentProgress())
-    assert asked == [DualConfig(), DualConfig.paper()]
 
 
 def test_gold_is_picked_before_ribosomes_and_is_no_ribosome():

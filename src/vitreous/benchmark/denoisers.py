@@ -10,7 +10,7 @@ from vitreous.benchmark.ablations import COMPONENTS, LOSSES, measure_component, 
 from vitreous.benchmark.cases import CaseKind, TiltRange
 from vitreous.benchmark.comparison import Comparison, Scale, published_of
 from vitreous.benchmark.contestants import CEILINGS, PAPER_BLINDSPOT, RANDOM_BEGINNING, TUNED
-from vitreous.benchmark.picking import GOLD_OUT, OF_ITS_KIND, measure_picks
+from vitreous.benchmark.picking import GOLD_OUT, measure_picks
 from vitreous.benchmark.scores import TUNED_FILTERS
 from vitreous.benchmark.specimens import Purified, Specimen
 from vitreous.benchmark.standardized import measure_halves, measure_standardized
@@ -252,7 +252,7 @@ def dual_t2() -> Comparison:
             "full": {name: amidst_gold, f"{name}, n/s {HIDING_LEVEL}": hidden},
             "paper": {f"{name}, large": large},
         },
-        ("noisy", GOLD_OUT, *PICKED_FROM, "dual", OF_ITS_KIND, "noise-model"),
+        ("noisy", GOLD_OUT, *PICKED_FROM, "dual", "noise-model"),
         shown=("precision", "recall", "f1"),
         published=published_of([name], published.DUAL_T2),
         text="Difference of Gaussians as the paper runs it, σ 8 and 8.8 nm, merged within 24 nm, without a "
@@ -260,9 +260,8 @@ def dual_t2() -> Comparison:
         f"pick within 8 nm of a ribosome is right. In `{name}` there are {GOLD_BEADS} gold beads beside "
         f"them, and the noise is that of {DOSE_E_PER_ANGSTROM2} electrons/Å² a tilt; in the paper's "
         "tomograms it was people who decided what is true. DUAL puts ice where it sees gold, as its clean "
-        f"domain has none; `{GOLD_OUT}` is that alone. "
-        f"`{OF_ITS_KIND}`: DUAL with three other boxes of ribosomes as its clean domain; `dual` has the "
-        "built-in mixture. `topaz-…` learn from tomograms of the same boxes.",
+        f"domain, the built-in mixture, has none; `{GOLD_OUT}` is that alone. `topaz-…` learn from "
+        "tomograms of other boxes like it.",
         measure=measure_picks,
     )
 

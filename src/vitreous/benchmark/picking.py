@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import replace
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -12,19 +9,15 @@ from vitreous.benchmark.cases import Case, CaseKind, make_case
 from vitreous.benchmark.contestants import training_cases
 from vitreous.benchmark.cost import measured_cost
 from vitreous.benchmark.runner import Record
-from vitreous.benchmark.specimens import TRAINING_SEEDS, Purified
 from vitreous.benchmark.standardized import TOPAZ_WIDTHS, denoised_or_topaz
 from vitreous.core import InputError, Poses, Progress
-from vitreous.inference import choose_device
-from vitreous.methods.dual import Dual, DualConfig, standardized_density, without_gold
+from vitreous.methods.dual import Dual, without_gold
 from vitreous.metrics import average_precision, detection_scores, match_picks
 from vitreous.picking import DogConfig, pick_blobs
-from vitreous.training import TrainingVolume
-from vitreous.workflows.denoise import DenoiseSettings, Source, denoise_source, standardized, untrained
+from vitreous.workflows.denoise import Source, standardized
 
 PICKS_PER_PARTICLE = 500 / 407  # the paper's 500 picks; precision over recall says how many were true
 DISTANCE_ANGSTROM = 80.0
-OF_ITS_KIND = "dual, ribosomes"  # its clean domain is of the same kind of specimen
 GOLD_OUT = "noisy, gold out"  # what DUAL does to gold, and nothing else
 
 
@@ -41,30 +34,12 @@ def measure_picks(kind: CaseKind, seed: int, method: str, progress: Progress) ->
         raise InputError("clean volumes do not say where particles are", remedy="leave out --data")
     if method in TOPAZ_WIDTHS:
         training_cases(kind)  # what they take to be made is no cost of the method
-    clean = boxes_of_its_kind(kind) if method == OF_ITS_KIND else ()
     with measured_cost() as cost:
-        if method == OF_ITS_KIND:
-            config = DualConfig.paper() if kind.as_published else DualConfig()
-            result = dual_of_its_kind(clean, case, config, seed, progress)
-        elif method == GOLD_OUT:
+        if method == GOLD_OUT:
             result = gold_out(case)
         else:
             result = denoised_or_topaz(kind, case, seed, method, progress)
     return {**picking_scores(result, case.ground.poses, case.ground.spacing_angstrom), **cost}
-
-
-def boxes_of_its_kind(kind: CaseKind) -> tuple[TrainingVolume, ...]:
-    """Densities of other boxes like that of the case, without gold.
-
-    Raises
-    ------
-    InputError
-        If the case is a user's.
-    """
-    if not isinstance(kind.specimen, Purified):
-        raise InputError("only boxes of one structure have others of their kind", remedy="leave out --data")
-    boxes = [replace(kind.specimen, gold=0).ground(kind.shape, other) for other in TRAINING_SEEDS]
-    return tuple(standardized_density(-b.density, "specimen", b.spacing_angstrom) for b in boxes)
 
 
 def gold_out(case: Case) -> NDArray[np.float32]:
@@ -73,19 +48,6 @@ def gold_out(case: Case) -> NDArray[np.float32]:
     result = case.noisy.copy()
     without_gold(result, Dual().prepare(volume), "dark")
     return result
-
-
-def dual_of_its_kind(
-    clean: Sequence[TrainingVolume], case: Case, config: DualConfig, seed: int, progress: Progress
-) -> NDArray[np.float32]:
-    """DUAL between the case and a clean domain, as `--clean` would give it."""
-
-    def method_of(config: DualConfig, precision: str) -> Dual:
-        return Dual(config, precision=precision, clean=clean)
-
-    model = untrained(method_of, config, choose_device("auto"), seed)
-    settings = DenoiseSettings(method=Dual.name, seed=seed)
-    return denoise_source(Source(case.volume), settings, progress, model=model).data
 
 
 def picking_scores(volume: NDArray[np.float32], truth: Poses, spacing_angstrom: float) -> dict[str, float]:
