@@ -21,6 +21,7 @@ from vitreous.workflows.dual import (
     DualSimulateRequest,
     DualTrainRequest,
     convert_dual,
+    resume_conversion,
     resume_dual,
     resume_dual_simulation,
     simulate_dual,
@@ -553,10 +554,26 @@ def test_conversion_both_ways(data, model):
     convert_dual(grand, data / "n.mrc", "noisy", model, SilentProgress(), seed=4)
     assert open_volume(data / "n.mrc").data.mean() == pytest.approx(3, abs=0.3)
     assert open_volume(data / "c.mrc").shape == (20, 22, 24)
+    facts = json.loads((data / "n.run" / "run.json").read_text())
+    assert (facts["kind"], facts["status"], facts["request"]["seed"]) == ("dual-convert", "done", 4)
+    assert facts["command"].startswith(f"vitreous dual convert {grand} --to noisy --model {model} -o ")
+    assert len(facts["inputs_sha256"]) == 2
     with pytest.raises(InputError, match="--to sideways"):
         convert_dual(tomogram, data / "x.mrc", "sideways", model, SilentProgress())
     with pytest.raises(InputError, match=r"n\.mrc.*exists"):
         convert_dual(grand, data / "n.mrc", "noisy", model, SilentProgress())
+
+
+def test_a_stopped_conversion_writes_nothing_and_can_be_resumed(data, model):
+    grand = data / "sim/tomogram_000/grand_model.mrc"
+    with pytest.raises(Interrupted, match=r"n\.run"):
+        convert_dual(grand, data / "n.mrc", "noisy", model, Stopping(0), seed=4)
+    assert not (data / "n.mrc").exists()
+    resume_conversion(data / "n.run", SilentProgress())
+    convert_dual(grand, data / "whole.mrc", "noisy", model, SilentProgress(), seed=4)
+    np.testing.assert_array_equal(*(open_volume(data / f"{n}.mrc").data for n in ("n", "whole")))
+    with pytest.raises(InputError, match="already done"):
+        resume_conversion(data / "n.run", SilentProgress())
 
 
 def test_a_model_of_another_method_is_refused(data, model):
@@ -571,5 +588,5 @@ def test_a_model_of_another_method_is_refused(data, model):
 
 def test_the_configuration_of_the_paper_is_had_by_name(data):
     settings = DenoiseSettings(method="dual", config="paper", steps=1)
-    wanted = DualConfig.paper().model_copy(update={"steps": 1, "protein": "dark"})
+    wanted = DualConfig.paper().model_copy(update={"steps": 1})
     assert config_of(request(data, settings=settings)) == wanted

@@ -116,9 +116,13 @@ def test_seeds_halves_and_report(run, words, halves, tmp_path):
     assert (voxels(tmp_path / "a_uncertainty.mrc") >= 0).all()
     evidence = DenoiseEvidence.load(tmp_path / "a.run")
     assert evidence.uncertainty is not None
+    assert evidence.spectrum_before.shape == evidence.spectrum_after.shape
+    assert not np.allclose(evidence.spectrum_before, evidence.spectrum_after)
     assert "tilts of -50° … 60° about y" in evidence.summary["tilt range"]
     page = (tmp_path / "a.run" / "report.html").read_text()
     assert "after | uncertainty" in page
+    assert "Power spectra, kx–kz" in page
+    assert "XZ slices, along y" in page
     assert "not measured but predicted" in page
     described = json.loads((tmp_path / "a.run" / "model.json").read_text())
     assert described["task"] == "wedge"

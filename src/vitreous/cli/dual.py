@@ -157,7 +157,12 @@ def convert_command(
             voxel_size=voxel_size,
             overwrite=overwrite,
         )
-    print_result(facts, [f"converted: {facts['output']}"], as_json=json)
+    show_converted(facts, as_json=json)
+
+
+def show_converted(facts: dict[str, Any], *, as_json: bool) -> None:
+    """Print where a converted volume is."""
+    print_result(facts, [f"converted: {facts['output']}"], as_json=as_json)
 
 
 def show_simulated(facts: dict[str, Any], *, as_json: bool) -> None:

@@ -62,6 +62,7 @@ KINDS = {
     "average": Runs("average", "resume_averaging", show_average, "rerender_average"),
     "wedge": Runs("wedge", "resume_filling", show_filled, "rerender"),
     "dual-train": Runs("dual", "resume_dual", dual.show_trained),
+    "dual-convert": Runs("dual", "resume_conversion", dual.show_converted),
     "dual-simulate": Runs("dual", "resume_dual_simulation", dual.show_simulated),
     "adapt": Runs("adapt", "resume_adaptation", show_adapted, "rerender_adaptation"),
     "segment": Runs("segment", "resume_segmentation", show_segmented, "rerender_segmentation"),

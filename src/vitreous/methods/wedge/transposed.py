@@ -66,7 +66,7 @@ class TransposedConfig(WedgeConfig):
 
     @classmethod
     def paper(cls) -> TransposedConfig:
-        """The paper's adversarial and cyclic losses alone, on the tomogram with its noise; widths stay ours."""
+        """Its adversarial and cyclic losses alone, on the tomogram with its noise; widths stay ours."""
         return cls(denoise_first=False, adversarial=1.0, shared=0.0, restored=0.0)
 
 

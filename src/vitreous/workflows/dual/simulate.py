@@ -1,10 +1,9 @@
-"""Tomograms from grand models, and volumes from one domain to the other, by a trained DUAL."""
+"""Tomograms from grand models, by a trained DUAL."""
 
 from __future__ import annotations
 
 import json
 import shutil
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,16 +16,12 @@ from vitreous.io import (
     check_writable,
     faults_in_words,
     file_sha256,
-    open_volume,
     write_text_atomic,
     write_volume,
-    written_suffix,
 )
 from vitreous.methods.dual import simulated_tomogram
-from vitreous.workflows.denoise import Source, standardized
-from vitreous.workflows.denoise.model import blended_prediction
 from vitreous.workflows.dual.domains import files_of
-from vitreous.workflows.dual.model import DualModel, check_memory, load_dual
+from vitreous.workflows.dual.model import DualModel, load_dual
 from vitreous.workflows.dual.request import DualSimulateRequest
 from vitreous.workflows.run_directory import (
     RUN_SCHEMA,
@@ -216,62 +211,3 @@ def as_tomogram(model: DualModel, density: Any, seed: int, progress: Progress) -
         model.network, density.data, density.normalization, seed, progress, model.trained.compute.device
     )
     return model.grey_values_of("noisy").invert(made)
-
-
-def convert_dual(
-    file: Path,
-    output: Path,
-    to: str,
-    model_folder: Path,
-    progress: Progress,
-    *,
-    seed: int = 0,
-    device: str = "auto",
-    voxel_size: float | None = None,
-    overwrite: bool = False,
-) -> dict[str, Any]:
-    """Translate a volume to the other domain, in the grey values of that domain's first volume.
-
-    Parameters
-    ----------
-    file, output
-        Volume to read and to write.
-    to
-        "clean" or "noisy".
-    model_folder
-        Run directory of a trained model.
-    progress
-        Receives progress.
-    seed
-        Of the noise, to "noisy".
-    device, voxel_size, overwrite
-        As for denoising.
-
-    Raises
-    ------
-    InputError
-        If a file, the model or `to` cannot be used.
-    Interrupted
-        If the user stopped; nothing is written then.
-    """
-    if to not in ("clean", "noisy"):
-        raise InputError(f"--to {to} is unknown", remedy="use clean or noisy")
-    model = load_dual(model_folder, device)
-    volume = open_volume(file, voxel_spacing_angstrom=voxel_size)
-    check_memory(volume)
-    written_suffix(output)
-    check_writable(output, 4 * volume.data.size, overwrite)
-    if to == "noisy":
-        _, density = model.density(file, voxel_size)
-        data = as_tomogram(model, density, noise_seed(seed, file_sha256(file), 0), progress)
-    else:
-        source, _ = standardized(Source(volume), needs_target=False)
-        prepared = model.method.prepare(replace(source, name=str(file)))
-        tile = model.method.tile or model.method.config.patch_side
-        blended = blended_prediction(model.trained, prepared, tile, seed, progress)
-        for what, value in model.method.cleared(blended, prepared).items():
-            progress.note(f"{what}: {value}")
-        data = model.grey_values_of("clean").invert(blended)
-    label = f"vitreous {vitreous.__version__}: converted to {to}, dual"
-    write_volume(output, volume.with_data(data), overwrite=overwrite, label=label)
-    return {"output": str(output), "to": to}
