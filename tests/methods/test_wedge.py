@@ -20,7 +20,7 @@ from vitreous.methods.wedge import (
     missing_wedge,
     region_of,
 )
-from vitreous.methods.wedge.patches import RotatedPatches, emptied
+from vitreous.methods.wedge.patches import RotatedPatches, emptied, mirroring, right_angles
 from vitreous.simulate import wedge_filtered, white_noise
 from vitreous.training import TrainingVolume
 
@@ -77,7 +77,7 @@ def test_an_upright_patch_holds_the_very_voxels():
     patches = RotatedPatches([volume_of(data)], 16)
     starts = set()
     for seed in range(40):
-        place = patches.draw(torch.Generator().manual_seed(seed), upright=True)
+        place = patches.draw(torch.Generator().manual_seed(seed), mirroring)
         assert place.is_exact
         cube = place.cut(read_block(data, place.start, place.shape))
         start = tuple(int(c - 7.5) for c in place.centre)
@@ -88,6 +88,26 @@ def test_an_upright_patch_holds_the_very_voxels():
         np.testing.assert_array_equal(cube, np.flip(expected, flips))
         assert place.inside(data.shape).min() == 1
     assert starts == {0, 1, 2, 3, 4}
+
+
+def test_twenty_rotations_by_right_angles_take_the_wedge_elsewhere():
+    drawn = {right_angles(torch.Generator().manual_seed(s)).tobytes() for s in range(400)}
+    assert len(drawn) == 20
+    wedge = measured_region((16, 16, 16), (-60, 60))
+    for rotation in map(np.frombuffer, drawn):
+        turned = measured_region((16, 16, 16), (-60, 60), rotation=torch.tensor(rotation.reshape(3, 3)))
+        assert not torch.equal(turned, wedge)
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_a_patch_turned_by_right_angles_holds_the_very_voxels(seed):
+    data = np.arange(20 * 24 * 28, dtype=np.float32).reshape(20, 24, 28)
+    place = RotatedPatches([volume_of(data)], 16).draw(torch.Generator().manual_seed(seed), right_angles)
+    cube = place.cut(read_block(data, place.start, place.shape))
+    grid = np.stack(np.meshgrid(*[np.arange(16) - 7.5] * 3, indexing="ij"))
+    at = place.centre[:, None] + place.rotation @ grid.reshape(3, -1)
+    np.testing.assert_allclose(at, np.rint(at), atol=1e-9)
+    np.testing.assert_array_equal(cube.ravel(), data[tuple(np.rint(at).astype(int))])
 
 
 def test_rotated_patches_lie_in_the_volume_where_they_can_and_say_where_not():

@@ -29,7 +29,7 @@ from vitreous.methods.periodic import PeriodicFields
 from vitreous.methods.wedge.config import FillingConfig, fixed_wedge
 from vitreous.methods.wedge.geometry import merged
 from vitreous.methods.wedge.method import WedgeMethod
-from vitreous.methods.wedge.patches import Placement, RotatedPatches, emptied
+from vitreous.methods.wedge.patches import Placement, RotatedPatches, emptied, mirroring
 from vitreous.methods.wedge.preparation import with_wedge
 
 
@@ -183,7 +183,7 @@ class FillingObjective:
     def _drawn(self, generator: torch.Generator) -> tuple[tuple[Tensor, ...], str]:
         """Input, target, where they lie in the volume, what each has of Fourier space; the place."""
         upright = torch.rand((), generator=generator).item() < self.config.upright_share
-        placement = self.patches.draw(generator, upright=upright)
+        placement = self.patches.draw(generator, mirroring if upright else None)
         first, second = self._pair(placement, generator)
         shape = self.volumes[placement.volume].network_volume.data.shape
         tensors = (

@@ -21,7 +21,7 @@ from vitreous.methods.noise_model.method import seen_spectrum
 from vitreous.methods.wedge.config import WedgeConfig, fixed_wedge
 from vitreous.methods.wedge.geometry import merged
 from vitreous.methods.wedge.method import WedgeMethod
-from vitreous.methods.wedge.patches import RotatedPatches, emptied
+from vitreous.methods.wedge.patches import RotatedPatches, emptied, right_angles
 from vitreous.methods.wedge.preparation import prepared_for_filling
 from vitreous.training import TrainingVolume
 
@@ -132,7 +132,7 @@ class RestoringObjective:
 
     def _drawn(self, generator: torch.Generator) -> tuple[tuple[Tensor, ...], str]:
         """Input, target and where they lie in the volume; and where, in words."""
-        placement = self.patches.draw(generator)
+        placement = self.patches.draw(generator, right_angles)
         volume = self.volumes[placement.volume].volume
         source = volume.data if volume.target is None else volume.target
         block = read_block(source, placement.start, placement.shape)

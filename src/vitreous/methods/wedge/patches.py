@@ -19,6 +19,7 @@ CENTRE_TRIES = 50  # until a patch is centred inside the specimen mask
 
 Array = NDArray[np.float32]
 Read = Callable[[Sequence[int], Sequence[int]], Array]
+Turn = Callable[[torch.Generator], NDArray[np.float64]]
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,7 +59,7 @@ class Placement:
     @property
     def is_exact(self) -> bool:
         """Whether the cube's voxels are voxels of the volume, so that nothing is interpolated."""
-        return bool(np.isin(self.rotation, (-1.0, 0.0, 1.0)).all())
+        return is_exact(self.rotation)
 
     def cut(self, block: Array) -> Array:
         """The cube out of its block, by cubic splines."""
@@ -105,17 +106,17 @@ class RotatedPatches:
         self.volumes, self.side = tuple(volumes), side
         self.sizes = torch.tensor([float(v.data.size) for v in volumes])
 
-    def draw(self, generator: torch.Generator, *, upright: bool = False) -> Placement:
-        """One placement; `upright`: only mirrored, its voxels those of the volume."""
+    def draw(self, generator: torch.Generator, turn: Turn | None = None) -> Placement:
+        """One placement, its rotation drawn by `turn`, or of all there are.
+
+        Where that leaves axes axes, the cube's voxels are voxels of the volume.
+        """
         which = int(torch.multinomial(self.sizes, 1, generator=generator))
-        if upright:
-            signs = torch.randint(2, (3,), generator=generator).double() * 2 - 1
-            rotation = np.diag(signs.numpy())
-        else:
-            rotation = random_rotation(generator)
+        rotation = (turn or random_rotation)(generator)
+        whole = is_exact(rotation)
         volume = self.volumes[which]
         for _ in range(1 if volume.mask is None else CENTRE_TRIES):
-            centre = self._centre(volume.data.shape, rotation, generator, whole=upright)
+            centre = self._centre(volume.data.shape, rotation, generator, whole=whole)
             if volume.mask is None or volume.mask[tuple(centre.astype(int))]:
                 break
         return Placement(which, rotation, centre, self.side)
@@ -137,6 +138,27 @@ class RotatedPatches:
             first = np.rint(last / 2 - room / 2 - reach) + np.floor(share * (np.rint(room) + 1))
             centre = first + (self.side - 1) / 2
         return centre
+
+
+def is_exact(rotation: NDArray[np.float64]) -> bool:
+    """Whether a rotation takes axes to axes."""
+    return bool(np.isin(rotation, (-1.0, 0.0, 1.0)).all())
+
+
+def mirroring(generator: torch.Generator) -> NDArray[np.float64]:
+    """Each axis turned over or not, (3, 3)."""
+    signs = torch.randint(2, (3,), generator=generator).double() * 2 - 1
+    diagonal: NDArray[np.float64] = np.diag(signs.numpy())
+    return diagonal
+
+
+def right_angles(generator: torch.Generator) -> NDArray[np.float64]:
+    """One of the twenty rotations by right angles that take the wedge elsewhere, (3, 3) [isonet]."""
+    while True:
+        order = torch.randperm(3, generator=generator).numpy()
+        rotation: NDArray[np.float64] = mirroring(generator)[order]
+        if np.linalg.det(rotation) > 0 and (order != np.arange(3)).any():
+            return rotation
 
 
 def random_rotation(generator: torch.Generator) -> NDArray[np.float64]:
