@@ -96,8 +96,7 @@ def test_true_labels_are_all_hits_and_their_averages_show_the_structures():
 def test_what_is_converted_is_seen_in_the_tiles_of_the_command(monkeypatch):
     progress, seen = SilentProgress(), []
     monkeypatch.setattr(
-        transfer,
-        "blended_prediction",
+        "vitreous.workflows.denoise.model.blended_prediction",
         lambda model, prepared, tile, seed, progress: seen.append(tile) or np.array(prepared.volume.data),
     )
     setup = Setup((32, 56, 56), 1, 1, 1, 1, 4, 1, 4, 1, side=16)

@@ -564,6 +564,14 @@ def test_conversion_both_ways(data, model):
         convert_dual(grand, data / "n.mrc", "noisy", model, SilentProgress())
 
 
+@pytest.mark.parametrize("to", ["clean", "noisy"])
+def test_a_refused_conversion_leaves_no_record(data, model, to):
+    write_volume(data / "other.mrc", Volume(white(2), 13.5))
+    with pytest.raises(InputError, match=r"13\.5 Å"):
+        convert_dual(data / "other.mrc", data / "o.mrc", to, model, SilentProgress())
+    assert not (data / "o.run").exists()
+
+
 def test_a_stopped_conversion_writes_nothing_and_can_be_resumed(data, model):
     grand = data / "sim/tomogram_000/grand_model.mrc"
     with pytest.raises(Interrupted, match=r"n\.run"):

@@ -49,7 +49,7 @@ from vitreous.segmentation import (
 from vitreous.segmentation.tomogram_samples import LabelledBox, TomogramSamples
 from vitreous.training import TrainingVolume, train
 from vitreous.workflows.denoise import DenoiseSettings, fit, prepared_model, untrained
-from vitreous.workflows.denoise.model import blended_prediction
+from vitreous.workflows.denoise.model import cleared_prediction
 from vitreous.workflows.denoise.values import TrainedModel
 
 OURS, PLAIN, CLEAN, CONVERTED = "dual", "gaussian", "clean", ", converted"
@@ -268,9 +268,7 @@ def converted(setup: Setup, seed: int, tomogram: Array, progress: Listener) -> A
     volume = TrainingVolume(tomogram, normalization, name=name, voxel_spacing_angstrom=SPACING_ANGSTROM)
     prepared = method.prepare(volume)
     tile = method.tile or setup.dual.patch_side
-    made = blended_prediction(model, prepared, tile, seed, progress)
-    method.cleared(made, prepared)
-    return standardized(made)
+    return standardized(cleared_prediction(model, prepared, tile, seed, progress)[0])
 
 
 def summarize(records: Sequence[Record]) -> list[TableSection]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from copy import copy
 from dataclasses import replace
 from pathlib import Path
@@ -167,10 +167,7 @@ def predict(
 ) -> Prediction:
     """Denoised grey values; with two halves the mean of both predictions."""
     if isinstance(model.method, BlendedMethod):
-        blended = blended_prediction(model, prepared, plan.tile, seed, progress)
-        found = model.method.cleared(blended, prepared)
-        for what, value in found.items():
-            progress.note(f"{what}: {value}")
+        blended, found = cleared_prediction(model, prepared, plan.tile, seed, progress)
         result, warning = model.method.calibrated(blended, prepared.volume, strength)
         if warning:
             progress.warn(warning)
@@ -199,6 +196,18 @@ def predict(
         return Prediction(total)
     whole = unbin_volume(total, prepared.binning, prepared.volume.data.shape)
     return Prediction(prepared.volume.normalization.invert(whole))
+
+
+def cleared_prediction(
+    model: TrainedModel, prepared: PreparedVolume, tile: int, seed: int, progress: Progress
+) -> tuple[NDArray[np.float32], Mapping[str, str]]:
+    """A `blended_prediction` without what its method does not predict, and what that was, in words."""
+    assert isinstance(model.method, BlendedMethod)
+    blended = blended_prediction(model, prepared, tile, seed, progress)
+    found = model.method.cleared(blended, prepared)
+    for what, value in found.items():
+        progress.note(f"{what}: {value}")
+    return blended, found
 
 
 def blended_prediction(

@@ -13,8 +13,8 @@ import vitreous
 from vitreous.core import InputError, Interrupted, Progress
 from vitreous.io import check_writable, file_sha256, open_volume, write_volume, written_suffix
 from vitreous.workflows.denoise import Source, standardized
-from vitreous.workflows.denoise.model import blended_prediction
-from vitreous.workflows.dual.model import DualModel, check_memory, load_dual
+from vitreous.workflows.denoise.model import cleared_prediction
+from vitreous.workflows.dual.model import check_memory, load_dual
 from vitreous.workflows.dual.simulate import as_tomogram, noise_seed
 from vitreous.workflows.run_directory import RunDirectory, damage_in_words, stopped_run
 
@@ -73,6 +73,13 @@ def convert_dual(
     check_writable(output, 4 * volume.data.size, overwrite)
     run = RunDirectory(output.with_name(f"{output.stem}.run"))
     run.refuse_other_kind(KIND)
+    found: Mapping[str, str] = {}
+    # All that can be refused is refused before there is a record.
+    if to == "noisy":
+        _, density = model.density(file, voxel_size)
+    else:
+        source, _ = standardized(Source(volume), needs_target=False)
+        prepared = model.method.prepare(replace(source, name=str(file)))
     asked = {
         "file": str(file),
         "output": str(output),
@@ -87,7 +94,12 @@ def convert_dual(
     with run.locked():
         facts = run.begin(KIND, asked, inputs_sha256=digests, command=command_of(asked))
         try:
-            data, found = translated(model, file, to, seed, voxel_size, progress)
+            if to == "noisy":
+                data = as_tomogram(model, density, noise_seed(seed, digests[str(file)], 0), progress)
+            else:
+                tile = model.method.tile or model.method.config.patch_side
+                blended, found = cleared_prediction(model.trained, prepared, tile, seed, progress)
+                data = model.grey_values_of("clean").invert(blended)
         except Interrupted:
             run.write({**facts, "status": "interrupted"})
             raise Interrupted(run.path) from None
@@ -98,37 +110,11 @@ def convert_dual(
     return {"output": str(output), "to": to, "run_dir": str(run.path), "found": dict(found)}
 
 
-def translated(
-    model: DualModel, file: Path, to: str, seed: int, voxel_size: float | None, progress: Progress
-) -> tuple[Any, Mapping[str, str]]:
-    """Voxels (z, y, x) of the other domain, and what was found on the way."""
-    if to == "noisy":
-        _, density = model.density(file, voxel_size)
-        return as_tomogram(model, density, noise_seed(seed, file_sha256(file), 0), progress), {}
-    volume = open_volume(file, voxel_spacing_angstrom=voxel_size)
-    source, _ = standardized(Source(volume), needs_target=False)
-    prepared = model.method.prepare(replace(source, name=str(file)))
-    tile = model.method.tile or model.method.config.patch_side
-    blended = blended_prediction(model.trained, prepared, tile, seed, progress)
-    found = model.method.cleared(blended, prepared)
-    for what, value in found.items():
-        progress.note(f"{what}: {value}")
-    return model.grey_values_of("clean").invert(blended), found
-
-
 def command_of(asked: Mapping[str, Any]) -> str:
     """The command line that repeats a conversion."""
-    words = [
-        "vitreous",
-        "dual",
-        "convert",
-        asked["file"],
-        "--to",
-        asked["to"],
-        "--model",
-        asked["model_folder"],
-    ]
-    words += ["-o", asked["output"], "--seed", str(asked["seed"]), "--device", asked["device"]]
+    words = ["vitreous", "dual", "convert", asked["file"], "--to", asked["to"]]
+    words += ["--model", asked["model_folder"], "-o", asked["output"]]
+    words += ["--seed", str(asked["seed"]), "--device", asked["device"]]
     voxel_size = asked["voxel_size"]
     return shlex.join(words if voxel_size is None else [*words, "--voxel-size", f"{voxel_size:g}"])
 
