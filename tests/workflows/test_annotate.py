@@ -33,7 +33,7 @@ from vitreous.workflows.annotate.estimate import bytes_needed, minutes_needed
 from vitreous.workflows.annotate.labels import enlarged, label_volume
 from vitreous.workflows.annotate.network import probability_file
 from vitreous.workflows.annotate.picks import read_picks, write_labels, write_picks
-from vitreous.workflows.annotate.report import agreement
+from vitreous.workflows.annotate.report import UNSEEN, agreement
 from vitreous.workflows.annotate.request import particle_spec
 from vitreous.workflows.annotate.specimens import SpecimenPlan, power_of, specimens, strangers
 from vitreous.workflows.annotate.subject import AS_IS
@@ -407,7 +407,7 @@ def test_the_unseen_copy_shows_the_structure_beyond_what_was_aligned_where_it_is
     assert len(found["structure_fsc"]) == len(found["fsc"][0])
     beyond, reached = (found[f"{name}_angstrom"] for name in ("evidence_beyond", "structure_resolution"))
     assert (reached is not None and reached < beyond) == there
-    text = agreement(found)
+    text = agreement(found, UNSEEN)
     assert (f"with the structure (0.5) none beyond {beyond:.0f} Å" in text) == (not there)
     assert "The z axis" in text
 

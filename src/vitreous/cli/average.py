@@ -11,6 +11,15 @@ from vitreous.cli.console import ConsoleProgress, print_result
 from vitreous.cli.options import Json, MaxMemory, Quiet, VoxelSize
 from vitreous.core.errors import InputError
 
+CoordinatePixel = Annotated[
+    float | None,
+    typer.Option(
+        "--coordinate-pixel",
+        help="Of picks in pixels (RELION 4), in Å; else as their file says.",
+        metavar="A",
+    ),
+]
+
 
 def register(app: typer.Typer) -> None:
     """Add this module's command."""
@@ -62,10 +71,7 @@ def average_command(
     invert: Annotated[
         bool, typer.Option("--invert", help="Particles are bright; otherwise dark, as in raw tomograms.")
     ] = False,
-    coordinate_pixel: Annotated[
-        float | None,
-        typer.Option(help="Of picks in pixels (RELION 4), in Å; else as their file says.", metavar="A"),
-    ] = None,
+    coordinate_pixel: CoordinatePixel = None,
     voxel_size: VoxelSize = None,
     max_memory: MaxMemory = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the run in the folder.")] = False,

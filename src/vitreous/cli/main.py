@@ -18,6 +18,7 @@ from vitreous.cli import (
     average,
     denoise,
     dual,
+    judge,
     look,
     pick,
     reconstruct,
@@ -59,6 +60,7 @@ reconstruct.register(app)
 simulate.register(app)
 pick.register(app)
 average.register(app)
+judge.register(app)
 segment.register(app)
 annotate.register(app)
 adapt.register(app)

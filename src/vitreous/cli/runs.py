@@ -16,6 +16,7 @@ from vitreous.cli.annotate import show_annotated
 from vitreous.cli.average import show_average
 from vitreous.cli.console import ConsoleProgress, print_result
 from vitreous.cli.denoise import show
+from vitreous.cli.judge import show_judged
 from vitreous.cli.options import Json, Quiet
 from vitreous.cli.pick import show_picks
 from vitreous.cli.segment import show_segmented
@@ -66,6 +67,7 @@ KINDS = {
     "dual-simulate": Runs("dual", "resume_dual_simulation", dual.show_simulated),
     "adapt": Runs("adapt", "resume_adaptation", show_adapted, "rerender_adaptation"),
     "segment": Runs("segment", "resume_segmentation", show_segmented, "rerender_segmentation"),
+    "judge": Runs("judge", "resume_judging", show_judged, "rerender_judgement"),
     "annotate": Runs("annotate", "resume_annotation", show_annotated, "rerender_annotation"),
 }
 PICTURED = ("denoise", "wedge", "annotate")  # whose middle slices say what came out

@@ -13,7 +13,7 @@ from torch import Tensor
 from vitreous.averaging import SearchConfig, scores_at
 from vitreous.evidence import PickScores, against_chance, decoy_test, mirror_image, share_better
 from vitreous.workflows.annotate.boxes import HIGHEST, LOWEST, Boxes, boxes_for
-from vitreous.workflows.annotate.decoys import ONE_SHAPE, Rivals, decoys_of, rivals_of_like_mass
+from vitreous.workflows.annotate.decoys import ONE_SHAPE, Decoys, decoys_of
 from vitreous.workflows.annotate.subject import diameter_of
 from vitreous.workflows.annotate.work import Work
 
@@ -141,25 +141,23 @@ def scored(
         return against_chance(here, chance), against_chance(chance, chance)
 
     right, by_chance = beyond(template.density)
-    densities, rivals, mirror = decoys_of(work, name, rng), Rivals(), None
-    if len(positions):
-        rivals = rivals_of_like_mass(work, name, boxes)
-        mirror = mirrored(template.density, boxes)
-    decoys = {other: beyond(density) for other, density in (densities | rivals.densities).items()}
+    if not len(positions):
+        return Judgeable(PickScores(right, {}, by_chance), None, ())
+    known = decoys_of(work, name, boxes, rng)
+    decoys = {other: beyond(density) for other, density in known.densities.items()}
     scores = PickScores(
         right,
         {other: here for other, (here, _) in decoys.items()},
         by_chance,
         {other: chance for other, (_, chance) in decoys.items()},
     )
-    if not len(positions):
-        return Judgeable(scores, None, ())
+    mirror = mirrored(template.density, boxes)
     if mirror is None:
         share, hand = None, SYMMETRIC
     else:
         there, chance = beyond(mirror)
         share, hand = hand_of(PickScores(right, {MIRROR: there}, by_chance, {MIRROR: chance}))
-    return Judgeable(scores, share, (hand, *in_words(rivals)))
+    return Judgeable(scores, share, (hand, *in_words(known)))
 
 
 def mirrored(density: Array, boxes: Boxes) -> Array | None:
@@ -181,9 +179,9 @@ def hand_of(scores: PickScores) -> tuple[float, str]:
     return share, f"{share:.0%} of the picks fit it better than its mirror image: its hand is not seen."
 
 
-def in_words(rivals: Rivals) -> tuple[str, ...]:
+def in_words(known: Decoys) -> tuple[str, ...]:
     """What cannot be told from the structure, as a sentence; none if there is nothing."""
-    if not rivals.alike:
+    if not known.alike:
         return ()
-    names = " or ".join(rivals.alike)
+    names = " or ".join(known.alike)
     return (f"Nothing here could tell it from {names}: at this detail they are of one shape.",)

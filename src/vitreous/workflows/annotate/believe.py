@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -38,18 +38,24 @@ def average(work: Work) -> dict[str, Any]:
     """Write half maps of each structure, aligned to it at no finer than 60 Å."""
     seed = work.request.settings.seed
     searched, copies = work.subject.split(seed)[0], work.subject.for_averages(seed)
-    return {"averages": {name: halves_of(work, name, searched, copies) for name in work.sizes}}
+    return {
+        "averages": {
+            name: halves_of(work, name, some_of(work, read_picks(work, name)), searched, copies)
+            for name in work.sizes
+        }
+    }
 
 
-def halves_of(work: Work, name: str, searched: Array, copies: tuple[Array, Array]) -> dict[str, Any]:
-    """Average the picks of one structure in two halves, and say how far these agree.
+def halves_of(
+    work: Work, name: str, picks: Picks, searched: Array, copies: tuple[Array, Array]
+) -> dict[str, Any]:
+    """Average picks of one structure in two halves, and say how far these agree.
 
     Poses come from the copy that was searched, so that the noise of the other one, whose average is compared
     with the structure, had no part in them. Averages have finer voxels than the search where the tomogram
     has: what is to be evidence lies beyond the detail that is aligned by. `searched`: the copy that is
     aligned; `copies`: what is averaged, as `Subject.for_averages` gives it.
     """
-    picks = judged_picks(work, name)
     if len(picks) < FEWEST_FOR_HALVES:
         return {"particles": len(picks)}
     seed = work.request.settings.seed
@@ -114,27 +120,61 @@ def judge(work: Work) -> dict[str, Any]:
     found: dict[str, Any] = {}
     work.progress.start("judging", len(work.sizes))
     for name in work.sizes:
-        rng = np.random.default_rng([JUDGE_SEED, work.request.settings.seed, 1 + len(found)])
-        everything = read_picks(work, name)
-        picks = judged_picks(work, name)
         averages = work.facts["average"]["averages"][name]
-        known = scored(work, name, picks.positions_angstrom, everything.positions_angstrom, copies, rng)
-        detail = averages.get("detail")
-        told = (
-            DetailEvidence(**{**detail, "band_angstrom": tuple(detail["band_angstrom"])}) if detail else None
+        found[name] = judged(
+            work,
+            name,
+            read_picks(work, name),
+            averages,
+            copies,
+            doubts_of(work.facts, name),
+            len(work.sizes),
         )
-        verdict = judge_class(
-            known.scores, structures=len(work.sizes), detail=told, doubts=doubts_of(work.facts, name)
-        )
-        found[name] = {
-            **asdict(verdict),
-            "said": f"{verdict.outcome} ({len(everything)} picks)",
-            "all_picks": len(everything),
-            "share better than its mirror image": known.better_than_mirror,
-            "also": known.also,
-        }
         work.progress.advance()
     return {"structures": found}
+
+
+def judged(
+    work: Work,
+    name: str,
+    everything: Picks,
+    averages: Mapping[str, Any],
+    copies: tuple[Array, Array],
+    doubts: Sequence[str],
+    structures: int,
+) -> dict[str, Any]:
+    """The verdict on one structure, in plain values.
+
+    Parameters
+    ----------
+    work
+        The tomogram and all structures that are compared.
+    name
+        Of the structure.
+    everything
+        All its picks, of which some are looked at.
+    averages
+        What `halves_of` found of these.
+    copies
+        The tomogram that was searched, and what judges.
+    doubts
+        Why picks may be missing, sentences.
+    structures
+        How many are judged in this tomogram.
+    """
+    rng = np.random.default_rng([JUDGE_SEED, work.request.settings.seed, 1 + list(work.sizes).index(name)])
+    picks = some_of(work, everything)
+    known = scored(work, name, picks.positions_angstrom, everything.positions_angstrom, copies, rng)
+    detail = averages.get("detail")
+    told = DetailEvidence(**{**detail, "band_angstrom": tuple(detail["band_angstrom"])}) if detail else None
+    verdict = judge_class(known.scores, structures=structures, detail=told, doubts=doubts)
+    return {
+        **asdict(verdict),
+        "said": f"{verdict.outcome} ({len(everything)} picks)",
+        "all_picks": len(everything),
+        "share better than its mirror image": known.better_than_mirror,
+        "also": known.also,
+    }
 
 
 def doubts_of(stages: Mapping[str, Any], name: str) -> list[str]:
@@ -145,9 +185,8 @@ def doubts_of(stages: Mapping[str, Any], name: str) -> list[str]:
     return doubts
 
 
-def judged_picks(work: Work, name: str) -> Picks:
-    """The picks of a structure that are looked at: at most eighty, drawn from all."""
-    picks = read_picks(work, name)
+def some_of(work: Work, picks: Picks) -> Picks:
+    """Those of the picks of a structure that are looked at: at most eighty, drawn from all."""
     rng = np.random.default_rng([DRAWN_SEED, work.request.settings.seed])
     return picks.select(np.sort(rng.permutation(len(picks))[:MOST_JUDGED]))
 

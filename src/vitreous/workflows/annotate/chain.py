@@ -22,7 +22,7 @@ from vitreous.io import (
 from vitreous.training import CheckpointStore
 from vitreous.workflows.annotate.beginning import denoise, inspect
 from vitreous.workflows.annotate.believe import average, judge
-from vitreous.workflows.annotate.estimate import check_memory, minutes_needed
+from vitreous.workflows.annotate.estimate import bytes_needed, check_memory, minutes_needed
 from vitreous.workflows.annotate.network import segment, simulate, train_network
 from vitreous.workflows.annotate.picks import pick
 from vitreous.workflows.annotate.report import annotation_report, middle_png, warnings_of
@@ -97,7 +97,7 @@ def annotate_file(request: AnnotateRequest, progress: Progress) -> dict[str, Any
     run, work = RunDirectory(request.output), Work(request, progress)
     inputs = digests(work)
     work.open()  # what cannot be used is refused before anything is written
-    memory = check_memory(work)
+    memory = check_memory(work, bytes_needed(work))
     resuming = claim(request, run, inputs)
     with run.locked():
         if resuming:

@@ -111,9 +111,12 @@ def rival_scores(
 
     Searched for as thoroughly as the structure was, and compared with the same kind of chance.
     """
-    boxes, highest = boxes_for(work, work.templates[name]), np.full(len(positions), -np.inf)
+    highest = np.full(len(positions), -np.inf)
+    if not len(positions):
+        return highest
+    boxes = boxes_for(work, work.templates[name])
     elsewhere = chance_places(work, boxes, candidates, rng)
-    for other, density in decoys_of(work, name, rng).items() if len(positions) else ():
+    for other, density in decoys_of(work, name, boxes, rng).densities.items():
         if other in work.templates:  # which was asked for, and is compared with already
             continue
         here, chance = (

@@ -30,25 +30,26 @@ Array = NDArray[np.float32]
 
 
 @dataclass(frozen=True)
-class Rivals:
-    """Complexes of about the mass of a structure that nobody asked for.
+class Decoys:
+    """What a structure is told from.
 
     Parameters
     ----------
     densities
-        Those that can be told from it, by name.
+        By what each is called in the report.
     alike
-        Names of those that cannot, being of one shape with it as far as the tomogram shows.
+        Names of complexes that cannot be told from it, being of one shape with it as far as the tomogram
+        shows.
     """
 
     densities: dict[str, Array] = field(default_factory=dict)
     alike: tuple[str, ...] = ()
 
 
-def decoys_of(work: Work, name: str, rng: np.random.Generator) -> dict[str, Array]:
-    """What picks of a structure are compared with, by what it is called in the report."""
+def decoys_of(work: Work, name: str, boxes: Boxes, rng: np.random.Generator) -> Decoys:
+    """What picks of a structure are compared with: simple shapes, and complexes unlike it and of its mass."""
     template, spacing = work.templates[name], work.subject.style.simulated_spacing_angstrom
-    decoys = {
+    densities = {
         "a structure of random phases": phase_randomized(template.density, rng),
         "another of random phases": phase_randomized(template.density, rng),
         "a membrane": slab_of(template).density,
@@ -56,13 +57,14 @@ def decoys_of(work: Work, name: str, rng: np.random.Generator) -> dict[str, Arra
     }
     for other, known in work.templates.items():
         if other != name:
-            decoys[other] = known.density
+            densities[other] = known.density
     for other in strangers(list(work.templates.values()), spacing):
-        decoys[f"phantom:{other}"] = phantom(f"phantom:{other}", spacing).density
-    return decoys
+        densities[f"phantom:{other}"] = phantom(f"phantom:{other}", spacing).density
+    rivals = rivals_of_like_mass(work, name, boxes)
+    return Decoys(densities | rivals.densities, rivals.alike)
 
 
-def rivals_of_like_mass(work: Work, name: str, boxes: Boxes) -> Rivals:
+def rivals_of_like_mass(work: Work, name: str, boxes: Boxes) -> Decoys:
     """The complexes that are nearest in mass to a structure, without what was asked for.
 
     What fits a structure in spite of being another is most often as large as it is. Those of one shape with
@@ -83,7 +85,7 @@ def rivals_of_like_mass(work: Work, name: str, boxes: Boxes) -> Rivals:
             alike.append(other)
         else:
             densities[other] = density
-    return Rivals(densities, tuple(alike))
+    return Decoys(densities, tuple(alike))
 
 
 def mass_of(template: Template) -> float:

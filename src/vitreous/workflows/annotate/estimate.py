@@ -40,20 +40,33 @@ def bytes_needed(work: Work) -> int:
     denoising = plan_denoising(
         Source(subject.volume), DenoiseSettings(device=settings.device, max_memory=settings.max_memory)
     ).memory.peak_bytes
-    held = subject.working.nbytes * (VOLUMES + 2 * len(work.names))
-    finer = subject.prepared.binning // subject.averaging_binning
-    if finer > 1:
-        held += FINER_VOLUMES * subject.working.nbytes * finer**3
+    classes = 2 * len(work.names) * subject.working.nbytes
+    return max(denoising, BASE_BYTES + max(TRAINING_BYTES, bytes_of_boxes(work)) + bytes_held(work) + classes)
+
+
+def bytes_of_boxes(work: Work) -> int:
+    """Memory that aligning and averaging take at their peak, volumes apart."""
     side = max(boxes_for(work, template).side for template in work.templates.values())
     aligning = 4 * ALIGNED * AT_ONCE * side**3
-    averaging = 4 * COPIES * MOST_JUDGED * (finer * side) ** 3
-    chain = max(TRAINING_BYTES, aligning, averaging) + held + subject.volume.data.size
-    return max(denoising, BASE_BYTES + chain)
+    averaging = 4 * COPIES * MOST_JUDGED * (finer_by(work) * side) ** 3
+    return max(aligning, averaging)
 
 
-def check_memory(work: Work) -> str:
-    """How much memory it takes, in words; InputError if that is more than there is or may be used."""
-    needed, free = bytes_needed(work), available_memory(torch.device("cpu"))  # where all but networks works
+def bytes_held(work: Work) -> int:
+    """Memory that the tomogram takes with its copies."""
+    working, finer = work.subject.working.nbytes, finer_by(work)
+    held = working * VOLUMES + work.subject.volume.data.size
+    return held + (FINER_VOLUMES * working * finer**3 if finer > 1 else 0)
+
+
+def finer_by(work: Work) -> int:
+    """How many times finer the voxels of averages are than those of the search."""
+    return work.subject.prepared.binning // work.subject.averaging_binning
+
+
+def check_memory(work: Work, needed: int) -> str:
+    """How much memory is needed, in words; InputError if that is more than there is or may be used."""
+    free = available_memory(torch.device("cpu"))  # where all but networks works
     limit = work.request.settings.max_memory
     allowed = free if limit is None else min(free, parse_memory(limit))
     if needed > allowed:

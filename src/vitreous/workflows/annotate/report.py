@@ -39,6 +39,7 @@ PICTURED = (
     "where the network saw them."
 )
 
+UNSEEN = "the copy in which no pose was found, which has five times the noise"
 AVERAGED = (
     "Middle slices of the mean of all judged picks, and of the structure at the same resolution. Even noise "
     "that was aligned to a structure looks like it at 60 Å: half maps and verdict say what to believe."
@@ -48,6 +49,28 @@ AVERAGED = (
 def annotation_report(work: Work, facts: Mapping[str, Any]) -> str:
     """An HTML page from what the stages left on disk."""
     judged, averages = facts["stages"]["judge"]["structures"], facts["stages"]["average"]["averages"]
+    sections = [
+        verdict_section(work, judged, averages),
+        TableSection("How it was judged", HOW),
+        TableSection("Slices", PICTURED, figure_svg=slices(work)),
+        TableSection("Labels", figure_svg=legend_svg(work.names, "labels")),
+    ]
+    for name, found in averages.items():
+        sections += average_sections(work, name, found)
+    looked = {key.replace("_", " "): str(value) for key, value in facts["stages"]["inspect"].items()}
+    looked.pop("warnings", None)
+    times = [[name, f"{stage['seconds']:.0f} s"] for name, stage in facts["stages"].items()]
+    sections += [
+        TableSection("The tomogram", rows=[list(pair) for pair in looked.items()]),
+        TableSection("Time", rows=times),
+        TableSection("Repeat", f"`{facts['command']}`"),
+    ]
+    title = f"Annotated: {work.request.input.name}"
+    return render_tables_report(title, sections, warnings=warnings_of(facts["stages"]))
+
+
+def verdict_section(work: Work, judged: Mapping[str, Any], averages: Mapping[str, Any]) -> TableSection:
+    """The verdict on each structure, as a table and in words."""
     rows = [
         [
             name,
@@ -61,34 +84,30 @@ def annotation_report(work: Work, facts: Mapping[str, Any]) -> str:
         for name, found in judged.items()
     ]
     header = ["structure", "verdict", "picks", "above noise", "better than rival", "rival", "half maps, Å"]
-    sections = [
-        TableSection("What was found", words(judged), header, rows),
-        TableSection("How it was judged", HOW),
-        TableSection("Slices", PICTURED, figure_svg=slices(work)),
-        TableSection("Labels", figure_svg=legend_svg(work.names, "labels")),
+    return TableSection("What was found", words(judged), header, rows)
+
+
+def average_sections(
+    work: Work, name: str, found: Mapping[str, Any], unseen: str = UNSEEN
+) -> list[TableSection]:
+    """Pictures of the average of a structure and its FSC; none where too few were averaged.
+
+    `unseen` says what is compared with the structure, in words.
+    """
+    if "fsc" not in found:
+        return []
+    frequency, values = (np.array(numbers) for numbers in found["fsc"])
+    curves = {
+        "half maps": (frequency, values),
+        "unseen copy against the structure": (frequency, np.array(found["structure_fsc"])),
+    }
+    spacing = work.subject.averaging_spacing_angstrom
+    svg = fsc_svg(curves, spacing_angstrom=spacing, levels=(0.143, 0.5), label=f"FSC of {name}")
+    pictures = panels_svg(average_panels(work, name, found), f"average of {name}", columns=3)
+    return [
+        TableSection(f"Average: {name}", AVERAGED, figure_svg=pictures),
+        TableSection(f"Half maps: {name}", agreement(found, unseen), figure_svg=svg),
     ]
-    for name, found in averages.items():
-        if "fsc" in found:
-            frequency, values = (np.array(numbers) for numbers in found["fsc"])
-            curves = {
-                "half maps": (frequency, values),
-                "unseen copy against the structure": (frequency, np.array(found["structure_fsc"])),
-            }
-            spacing = work.subject.averaging_spacing_angstrom
-            svg = fsc_svg(curves, spacing_angstrom=spacing, levels=(0.143, 0.5), label=f"FSC of {name}")
-            pictures = panels_svg(average_panels(work, name, found), f"average of {name}", columns=3)
-            sections.append(TableSection(f"Average: {name}", AVERAGED, figure_svg=pictures))
-            sections.append(TableSection(f"Half maps: {name}", agreement(found), figure_svg=svg))
-    looked = {key.replace("_", " "): str(value) for key, value in facts["stages"]["inspect"].items()}
-    looked.pop("warnings", None)
-    times = [[name, f"{stage['seconds']:.0f} s"] for name, stage in facts["stages"].items()]
-    sections += [
-        TableSection("The tomogram", rows=[list(pair) for pair in looked.items()]),
-        TableSection("Time", rows=times),
-        TableSection("Repeat", f"`{facts['command']}`"),
-    ]
-    title = f"Annotated: {work.request.input.name}"
-    return render_tables_report(title, sections, warnings=warnings_of(facts["stages"]))
 
 
 def warnings_of(stages: Mapping[str, Any]) -> list[str]:
@@ -121,15 +140,15 @@ def resolution(found: Mapping[str, Any], finest_angstrom: float) -> str:
     return f"{value:.0f}" + (" (the voxels allow no more)" if value <= 1.01 * finest_angstrom else "")
 
 
-def agreement(found: Mapping[str, Any]) -> str:
+def agreement(found: Mapping[str, Any], unseen: str) -> str:
     """What the curves of an average say, and how its particles lie."""
     beyond = found["evidence_beyond_angstrom"]
     return (
         "Half maps within a soft mask, corrected with random phases. Particles were aligned to one structure "
         "at 60 Å: up to there they must agree, whatever they are, and so far as the mask carries that. Only "
         f"agreement beyond {beyond:.0f} Å counts: of the half maps (0.143) "
-        f"{resolution_in_words(found['resolution_angstrom'], beyond)}; of the average of the copy in which "
-        "no pose was found, which has five times the noise, with the structure (0.5) "
+        f"{resolution_in_words(found['resolution_angstrom'], beyond)}; of the average of {unseen}, with the "
+        "structure (0.5) "
         f"{resolution_in_words(found['structure_resolution_angstrom'], beyond)}."
         f"\n\n{orientations(found['tilts'])}"
     )

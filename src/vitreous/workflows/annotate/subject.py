@@ -115,9 +115,14 @@ class Subject:
 
     def for_averages(self, seed: int) -> tuple[Array, Array]:
         """The tomogram and the judging copy of `split` in the voxels that particles are averaged in."""
+        shown = self.finer()
+        return shown, (shown - self._drawn(seed) / ALPHA).astype(np.float32)
+
+    def finer(self) -> Array:
+        """The tomogram as `working` has it, but in the voxels that particles are averaged in."""
         binning, fixed = self.averaging_binning, self.prepared.volume
         if binning == self.prepared.binning:
-            return self.working, self.split(seed)[1]
+            return self.working
         if binning == 1:
             values = fixed.normalization.apply(fixed.data)
         else:
@@ -126,8 +131,7 @@ class Subject:
         if self.prepared.gain is not None:
             gain = self.prepared.gain.binned(binning / self.prepared.binning, values.shape)
             values /= gain.over((0, 0, 0), values.shape).numpy()
-        shown = values if self.bright else -values
-        return shown, shown - self._drawn(seed) / ALPHA
+        return values if self.bright else -values
 
     def _drawn(self, seed: int) -> Array:
         """Noise as that of `working`, but in the voxels that particles are averaged in."""
