@@ -6,10 +6,12 @@ import signal
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 from small_fixtures import wait_for
 from small_simulation import SMALL_SPEC
 
+from vitreous import Volume, open_volume, write_volume
 from vitreous.workflows.simulate import load_spec, preset_names
 
 
@@ -79,6 +81,9 @@ def test_a_specification_to_its_folder(run, spec, tmp_path):
         (["simulate", "demo", "-o", "out", "--max-memory", "lots"], "is not a size"),
         (["simulate", "demo", "-o", "out", "--max-memory", "1MB"], "GB may be used; raise --max-memory"),
         (["simulate", "missing.toml", "-o", "out"], "missing.toml: cannot be read"),
+        (["simulate", "demo", "--like", "none.mrc", "-o", "out"], "none.mrc: "),
+        (["simulate", "demo", "--like", "none.mrc", "--print-spec"], "none.mrc: "),
+        (["simulate", "demo", "--voxel-size", "10", "-o", "out"], "to belong to; add --like TOMOGRAM"),
     ],
 )
 def test_bad_words_end_with_one_line(run, tmp_path, monkeypatch, words, told):
@@ -96,6 +101,52 @@ def test_a_bad_specification_is_told_with_its_line(run, tmp_path, spec):
     code, _, err = run("simulate", spec, "-o", tmp_path / "out")
     assert code == 2
     assert err == f"vitreous: {spec}: line {line}: unknown key tilts.step_degrees; did you mean step_deg?\n"
+
+
+@pytest.fixture
+def unset(run, spec, tmp_path):
+    """A simulated tomogram without its voxel spacing."""
+    assert run("simulate", spec, "-o", tmp_path / "given", "-q")[0] == 0
+    data = np.asarray(open_volume(tmp_path / "given" / "tomogram_000" / "tomogram.mrc").data)
+    return write_volume(tmp_path / "unset.mrc", Volume(data, 1.0))
+
+
+def test_in_the_style_of_a_tomogram(run, unset, tmp_path):
+    spec = tmp_path / "other.toml"
+    spec.write_text(SMALL_SPEC.replace("spacing_angstrom = 15.0", "spacing_angstrom = 12.0"))
+    words = ["simulate", spec, "--like", unset, "--seed", "4"]
+    code, _, err = run(*words, "-o", tmp_path / "made")
+    assert code == 2
+    assert err.splitlines()[-1].endswith("give --voxel-size in Å")
+    words += ["--voxel-size", "15"]
+    code, out, err = run(*words, "-o", tmp_path / "made", "--json")
+    assert code == 0
+    assert len(json.loads(out)["tomograms"]) == 1
+    made = volumes(tmp_path / "made")
+    facts = json.loads((tmp_path / "made" / "run.json").read_text())
+    assert facts["command"].startswith(f"vitreous simulate {spec} --like {unset} --voxel-size 15.0 -o ")
+    assert str(unset) in facts["inputs_sha256"]
+    assert facts["request"]["spec"]["box"]["voxel_spacing_angstrom"] == 15
+    for doubt in facts["request"]["like"]["doubts"]:
+        assert f"warning: {doubt}" in err
+        assert doubt in facts["warnings"]
+        assert doubt in (tmp_path / "made" / "report.html").read_text(encoding="utf-8")
+    page = (tmp_path / "made" / "report.html").read_text(encoding="utf-8")
+    assert run("report", tmp_path / "made")[0] == 0
+    assert (tmp_path / "made" / "report.html").read_text(encoding="utf-8") == page
+    code, out, _ = run(*words, "--print-spec")
+    assert code == 0
+    printed = tmp_path / "printed.toml"
+    printed.write_text(out, encoding="utf-8")
+    assert run("simulate", printed, "-o", tmp_path / "again", "-q")[0] == 0
+    assert volumes(tmp_path / "again") == made
+    code, _, err = run(*words, "-o", tmp_path / "made")
+    assert code == 0
+    assert "already done" in err
+    unset.write_bytes(unset.read_bytes()[:-4] + b"\0\0\0\0")
+    code, _, err = run("simulate", printed, "-o", tmp_path / "again", "-n", "2")
+    assert code == 2
+    assert "changed since the run in" in err
 
 
 def test_killed_at_any_rename_and_resumed_gives_the_same_bytes(run, spawn, spec, tmp_path):

@@ -58,6 +58,8 @@ BAD = [
     ("# one\n[optics]\nvoltage = 200\n", 3, "did you mean voltage_kv?"),
     ("[boxes]\nshape = [16, 16, 16]\n", 1, "unknown key boxes; did you mean box?"),
     ("[imaging]\ndose_e_per_angstrom2 = 3\nsnr = 0.1\n", 3, "exclude each other"),
+    ('[imaging]\nnoise_like = "t.mrc"\nhalves = "tilts"\n', 3, "no noise of single tilts"),
+    ('[imaging]\nnoise_like = ""\n', 2, "at least 1 character"),
     ("[imaging]\nctf = false\n\ndefocus_um = 3\n", 4, "without a CTF"),
     ("[imaging]\ndefocus_um = [5, 3]\n", 2, "lowest defocus comes first"),
     ('[imaging]\ndefocus_um = "far"\n', 2, "give a number or [lowest, highest]"),

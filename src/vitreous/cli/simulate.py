@@ -10,12 +10,12 @@ import typer
 from typer.core import TyperGroup
 
 from vitreous.cli.console import ConsoleProgress, print_result
-from vitreous.cli.options import Json, MaxMemory, Quiet
+from vitreous.cli.options import Json, MaxMemory, Quiet, VoxelSize
 from vitreous.cli.simulate_subtomograms import subtomograms
 from vitreous.core.errors import InputError
 
 if TYPE_CHECKING:
-    from vitreous.workflows.simulate import SimulateOutcome
+    from vitreous.workflows.simulate import Likeness, SimulateOutcome, SimulationSpec
 
 TOMOGRAMS = "tomograms"
 
@@ -54,6 +54,11 @@ def tomograms_command(
         ),
     ] = None,
     output: Annotated[Path | None, typer.Option("-o", "--output", help="Folder to write.")] = None,
+    like: Annotated[
+        Path | None,
+        typer.Option(help="Tomogram to take the voxel spacing, tilt range, noise and contrast from."),
+    ] = None,
+    voxel_size: VoxelSize = None,
     print_spec: Annotated[
         bool, typer.Option("--print-spec", help="Print the specification as TOML and stop.")
     ] = False,
@@ -80,6 +85,8 @@ def tomograms_command(
         raise InputError("no output was given", remedy="add -o DIR")
     if layout not in ("vitreous", "shrec21"):
         raise InputError(f"--layout {layout} is unknown", remedy="use vitreous or shrec21")
+    if voxel_size is not None and like is None:
+        raise InputError("--voxel-size has no tomogram to belong to", remedy="add --like TOMOGRAM")
     progress = ConsoleProgress(quiet=quiet)
 
     from vitreous.workflows.simulate import (
@@ -91,17 +98,35 @@ def tomograms_command(
         spec_text,
     )
 
-    if print_spec or output is None:
+    if print_spec and like is None:
         sys.stdout.write(spec_text(load_spec(spec)) if is_file(spec) else preset_text(spec))
         return
     asked = {"tomograms": count, "seed": seed}
     chosen = load_spec(spec).model_copy(update={k: v for k, v in asked.items() if v is not None})
     source = str(Path(spec).absolute()) if is_file(spec) else spec
     kind: Any = layout
-    request = SimulateRequest(chosen, output.absolute(), source, kind, max_memory, overwrite)
     with progress.active():
+        likeness = None
+        if like is not None:
+            chosen, likeness = in_style_of(like, chosen, voxel_size, progress)
+        if print_spec or output is None:
+            sys.stdout.write(spec_text(chosen))
+            return
+        request = SimulateRequest(chosen, output.absolute(), source, kind, max_memory, overwrite, likeness)
         outcome = simulate_files(request, progress)
     show_simulated(outcome, as_json=json)
+
+
+def in_style_of(
+    tomogram: Path, spec: SimulationSpec, voxel_size: float | None, progress: ConsoleProgress
+) -> tuple[SimulationSpec, Likeness]:
+    """The specification in a tomogram's style, and whose that is; doubts are printed."""
+    from vitreous.workflows.simulate import Likeness, spec_and_doubts
+
+    liked, doubts = spec_and_doubts(spec, tomogram, voxel_size, progress)
+    for text in doubts:
+        progress.warn(text)
+    return liked, Likeness(tomogram.absolute(), voxel_size, doubts)
 
 
 app.command("subtomograms")(subtomograms)

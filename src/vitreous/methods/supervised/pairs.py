@@ -75,14 +75,24 @@ def style_of(prepared: PreparedVolume) -> Style:
     if spectrum is None or prepared.tilt_axis is None:
         raise ValueError("the volume was not prepared by a method that estimates its noise")
     check_spacing(volume.voxel_spacing_angstrom, volume.name)
-    share = min(prepared.noise_share, MOST_NOISE)
-    deviation = math.sqrt(spectrum.mean() * (1 / share - 1))
+    deviation = math.sqrt(spectrum.mean() * signal_to_noise(prepared.noise_share))
     return Style(
         (volume.voxel_spacing_angstrom or 0.0) * prepared.binning,
         deviation / (1.0 if working is None else working.normalization.deviation),
         prepared.tilt_axis,
         estimated_tilt_range(spectrum, prepared.tilt_axis),
     )
+
+
+def signal_to_noise(noise_share: float) -> float:
+    """Variance of the signal over that of the noise, given the noise's share of the variance.
+
+    Examples
+    --------
+    >>> signal_to_noise(0.8), round(signal_to_noise(1.0), 3)
+    (0.25, 0.005)
+    """
+    return 1 / min(noise_share, MOST_NOISE) - 1
 
 
 def skewness_of_blocks(volume: TrainingVolume) -> float:

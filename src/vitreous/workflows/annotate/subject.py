@@ -14,7 +14,7 @@ from torch import Tensor
 from vitreous.core import InputError, Normalization, Template, Volume
 from vitreous.fourier import NoiseGenerator, crop_spectrum
 from vitreous.inference.binning import ROLLOFF, bin_volume, coarse_shape
-from vitreous.io import open_volume, volume_warnings
+from vitreous.io import volume_warnings
 from vitreous.methods.method import PreparedVolume
 from vitreous.methods.noise_model import NoiseModel, NoiseModelConfig, estimate_noise_spectrum
 from vitreous.methods.noise_model.method import gain_over, levelled, seen_spectrum
@@ -22,10 +22,11 @@ from vitreous.methods.supervised.pairs import COARSEST_ANGSTROM, FINEST_ANGSTROM
 from vitreous.metrics import measure_polarity
 from vitreous.training import TrainingVolume, step_generator
 from vitreous.workflows.annotate.request import AnnotateRequest, AnnotateSettings
-from vitreous.workflows.cubic_voxels import UNEQUAL, cubic_spacing
-from vitreous.workflows.denoise import SMALLEST_SIDE, Source, standardized
+from vitreous.workflows.cubic_voxels import UNEQUAL
+from vitreous.workflows.denoise import Source, standardized
 from vitreous.workflows.inspect.tilts import measured_tilt_range
 from vitreous.workflows.inspect.tomogram import READ_OFF_SIGNAL
+from vitreous.workflows.measurable import open_measurable
 
 WORKING_ANGSTROM = 20.0  # voxels of the network at the most: finer ones hold next to no signal
 LEAST_ACROSS = 6  # of them, from side to side of the smallest structure
@@ -155,11 +156,7 @@ def open_subject(request: AnnotateRequest, templates: Sequence[Template]) -> Sub
         If it cannot be read, has no known voxel spacing or unequal ones, is too small or has nothing in it.
     """
     settings = request.settings
-    volume = open_volume(request.input, voxel_spacing_angstrom=request.voxel_size_angstrom)
-    spacing = cubic_spacing(volume, request.input, request.voxel_size_angstrom)
-    if min(volume.shape) < SMALLEST_SIDE:
-        text = f"is too small: {' × '.join(map(str, volume.shape))} voxels"
-        raise InputError(text, path=request.input, remedy=f"every side needs {SMALLEST_SIDE} at least")
+    volume, spacing = open_measurable(request.input, request.voxel_size_angstrom)
     training, odd = standardized(Source(volume), needs_target=False)
     binning = settings.binning or chosen_binning(spacing, templates)
     prepared = NoiseModel(NoiseModelConfig(binning=binning)).prepare(training)

@@ -152,16 +152,23 @@ def specimen_doubts(found: Inspection) -> list[str]:
     spacing = known_spacing(found.voxel_spacing_angstrom)
     if outliers is not None and outliers.beads:
         texts.append(f"Places that stand out like gold: {outliers.beads}. `denoise --mask` leaves them out.")
-    if outliers is not None and outliers.erased:
-        texts.append(f"Places without noise: {outliers.erased}. Something was cut out there, such as gold.")
-    elif outliers is not None and outliers.silent_share > 0.2 and (found.noise_share or 0) > LITTLE_NOISE:
-        texts.append(f"{outliers.silent_share:.0%} of the volume has no noise: padding, or a mask.")
+    texts += silence_doubts(found)
     if found.polarity is not None and spacing is not None and layer is None:
         texts.append("No faces of the specimen are seen: it fills the volume, or noise hides it.")
     if layer is not None and max(map(abs, layer.slopes_deg)) > STEEP_DEG + 2 * layer.slope_uncertainty_deg:
         along_y, along_x = layer.slopes_deg
         texts.append(f"The specimen lies aslant: {along_y:.0f}° along y, {along_x:.0f}° along x.")
     return texts
+
+
+def silence_doubts(found: Inspection) -> list[str]:
+    """What places without noise say that a user should know."""
+    outliers = found.outliers
+    if outliers is not None and outliers.erased:
+        return [f"Places without noise: {outliers.erased}. Something was cut out there, such as gold."]
+    if outliers is not None and outliers.silent_share > 0.2 and (found.noise_share or 0) > LITTLE_NOISE:
+        return [f"{outliers.silent_share:.0%} of the volume has no noise: padding, or a mask."]
+    return []
 
 
 def polarity_doubts(polarity: Polarity, found: Inspection) -> list[str]:

@@ -7,7 +7,8 @@ from vitreous.workflows.simulate.dataset import (
     simulate_files,
 )
 from vitreous.workflows.simulate.estimate import Estimate, estimate
-from vitreous.workflows.simulate.request import SimulateRequest
+from vitreous.workflows.simulate.like import spec_and_doubts, spec_like
+from vitreous.workflows.simulate.request import Likeness, SimulateRequest
 from vitreous.workflows.simulate.spec import SimulationSpec
 from vitreous.workflows.simulate.spec_file import is_file, load_spec, preset_names, preset_text, spec_text
 from vitreous.workflows.simulate.structures import build_templates
@@ -16,6 +17,7 @@ from vitreous.workflows.simulate.values import SimulatedTomogram
 
 __all__ = [
     "Estimate",
+    "Likeness",
     "SimulateOutcome",
     "SimulateRequest",
     "SimulatedTomogram",
@@ -30,5 +32,7 @@ __all__ = [
     "resume_simulation",
     "simulate_files",
     "simulate_tomogram",
+    "spec_and_doubts",
+    "spec_like",
     "spec_text",
 ]

@@ -14,11 +14,12 @@ from vitreous.inference.memory import GIGABYTE
 from vitreous.io import atomic_folder, check_writable, faults_in_words, write_text_atomic
 from vitreous.workflows.run_directory import RunDirectory, damage_in_words, stopped_run
 from vitreous.workflows.simulate.estimate import check_memory, estimate, words_for_time
-from vitreous.workflows.simulate.evidence import dataset_report
+from vitreous.workflows.simulate.evidence import dataset_report, warnings_of
 from vitreous.workflows.simulate.files import KIND, write_tomogram
+from vitreous.workflows.simulate.measured_noise import MeasuredNoise, noise_of
 from vitreous.workflows.simulate.request import SimulateRequest
 from vitreous.workflows.simulate.spec_file import spec_text
-from vitreous.workflows.simulate.structures import build_templates, structure_digests
+from vitreous.workflows.simulate.structures import build_templates, input_digests
 from vitreous.workflows.simulate.tomogram import simulate_tomogram
 
 RUN_KIND = "simulate"
@@ -50,13 +51,15 @@ def simulate_files(request: SimulateRequest, progress: Progress) -> SimulateOutc
         If the user stopped; finished tomograms stay.
     """
     run = RunDirectory(request.output)
-    digests = structure_digests(request.spec)
+    digests = input_digests(request.spec)
     claim(request, run, digests)
     missing = [i for i in range(request.spec.tomograms) if request.overwrite or not is_made(request, i)]
     templates: Sequence[Template] = ()
+    noise = None
     if missing:
         announce(request, len(missing), progress)
         templates = build_templates(request.spec, progress)
+        noise = noise_of(request.spec, progress)
     else:
         progress.note("already done")
     with run.locked():
@@ -67,7 +70,7 @@ def simulate_files(request: SimulateRequest, progress: Progress) -> SimulateOutc
         try:
             for number, index in enumerate(missing, 1):
                 progress.note(f"{number} of {len(missing)}: {request.folder(index)}")
-                simulate_folder(request, index, templates, progress)
+                simulate_folder(request, index, templates, noise, progress)
         except Interrupted:
             run.write({**facts, "status": "interrupted"})
             raise Interrupted(run.path) from None
@@ -145,12 +148,16 @@ def announce(request: SimulateRequest, count: int, progress: Progress) -> None:
 
 
 def simulate_folder(
-    request: SimulateRequest, index: int, templates: Sequence[Template], progress: Progress
+    request: SimulateRequest,
+    index: int,
+    templates: Sequence[Template],
+    noise: MeasuredNoise | None,
+    progress: Progress,
 ) -> None:
     """Make one tomogram and its folder."""
     folder = request.folder(index)
     begun = time.monotonic()
-    made = simulate_tomogram(request.spec, index, templates=templates, progress=progress)
+    made = simulate_tomogram(request.spec, index, templates=templates, noise=noise, progress=progress)
     progress.note(f"writing {folder}")
     with faults_in_words(folder), atomic_folder(folder) as temporary:
         write_tomogram(temporary, made, request)
@@ -165,7 +172,7 @@ def finish(request: SimulateRequest, run: RunDirectory, facts: dict[str, Any]) -
         **facts,
         "status": "done",
         "tomograms": [folder.name for folder in request.folders],
-        "warnings": [f"{one['name']}: {text}" for one in each for text in one["warnings"]],
+        "warnings": warnings_of(request, each),
     }
     run.write(facts)
     return SimulateOutcome(run.path, request.folders, run.report, facts, each)

@@ -12,6 +12,7 @@ from vitreous.inference import available_memory, parse_memory
 from vitreous.inference.memory import BASE_BYTES, GIGABYTE
 from vitreous.simulate import reconstruction_bytes
 from vitreous.workflows.simulate.files import BYTES_PER_VOXEL
+from vitreous.workflows.simulate.measured_noise import WRAP
 from vitreous.workflows.simulate.spec import DEFAULT_ITERATIONS, SimulationSpec
 
 # Seconds on one core of a common server; measured with the presets.
@@ -20,6 +21,8 @@ PER_PLACEMENT = 0.012
 PER_TILTED_VOXEL = 5e-9  # imaging
 PER_BACK_PROJECTED_VOXEL = 2.5e-9
 PER_WRITTEN_BYTE = 4e-9
+PER_DRAWN_VOXEL = 1e-7  # noise like that of a tomogram, both halves
+BYTES_PER_DRAWN_VOXEL = 24
 TYPICAL_PARTICLE_VOXELS = 2000  # of a complex of 500 kDa at 10 Å
 TYPICAL_SPACING = 10.0
 
@@ -56,12 +59,15 @@ def estimate(spec: SimulationSpec, tomograms: int) -> Estimate:
     image = spec.box.shape[1] * spec.box.shape[2]
     disk = BYTES_PER_VOXEL * voxels + 4 * 2 * tilts * image + 4 * tilts * image
     passes = 3 if spec.imaging.halves == "frames" else 4
+    if spec.imaging.noise_like is not None:
+        passes = 1
     work = 2 * (spec.reconstruction.iterations or DEFAULT_ITERATIONS)
     work = passes * (1 if spec.reconstruction.method == "wbp" else work)
     seconds = (
         PER_PLACEMENT * placements(spec)
         + (PER_TILTED_VOXEL + work * PER_BACK_PROJECTED_VOXEL) * tilts * voxels
         + PER_WRITTEN_BYTE * disk
+        + PER_DRAWN_VOXEL * drawn_voxels(spec)
     )
     return Estimate(
         PER_STRUCTURE * len(spec.particles) + tomograms * seconds,
@@ -80,6 +86,12 @@ def placements(spec: SimulationSpec) -> float:
     return beside + spec.packing.occupancy * room / max(one, 1)
 
 
+def drawn_voxels(spec: SimulationSpec) -> int:
+    """Voxels of each half for which noise is drawn, if it is like that of a tomogram."""
+    drawn = spec.imaging.noise_like is not None
+    return math.prod(side + WRAP for side in spec.box.shape) if drawn else 0
+
+
 def memory_bytes(spec: SimulationSpec, tilts: int) -> int:
     """Peak memory: the grand model with its labels, the images, and the tomograms while they are made."""
     depth, height, width = spec.box.shape
@@ -89,7 +101,8 @@ def memory_bytes(spec: SimulationSpec, tilts: int) -> int:
     # Three volumes stand while the next one is made.
     reconstructing = 3 * 4 * voxels + reconstruction_bytes((tilts, height, width), depth)
     writing = (4 * 4 + 2) * voxels
-    return BASE_BYTES + model + series + max(imaging, reconstructing, writing)
+    drawing = BYTES_PER_DRAWN_VOXEL * drawn_voxels(spec)
+    return BASE_BYTES + model + series + max(imaging, drawing, reconstructing, writing)
 
 
 def check_memory(spec: SimulationSpec, needed: int, max_memory: str | None) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import PurePath
 from typing import Any
 
 import numpy as np
@@ -99,6 +100,9 @@ def summary_of(made: SimulatedTomogram) -> dict[str, str]:
     spec, series = made.spec, made.tilt_series
     angles, counts = series.tilt_angles_deg, series.mean_counts
     noise = "as asked for" if spec.imaging.snr else "from the dose"
+    like = spec.imaging.noise_like
+    if like is not None:
+        noise = f"noise like that of {PurePath(like).name}; the tilt series has none"
     limits = f"{signed(angles[0])} to {signed(angles[-1])} in steps of {spec.tilts.step_deg:g}°"
     return {
         "size (z, y, x)": " × ".join(map(str, made.tomogram.shape)),
@@ -144,8 +148,14 @@ def dataset_report(request: SimulateRequest, facts: Sequence[Mapping[str, Any]])
         TableSection("Middle slices", figure_svg=panels_svg(shown, "middle slices", columns=3)),
         TableSection("Repeat", f"`{request.command()}`"),
     ]
-    warnings = [f"{one['name']}: {text}" for one in facts for text in one["warnings"]]
+    warnings = warnings_of(request, facts)
     return render_tables_report("Simulated tomograms", sections, warnings=warnings)
+
+
+def warnings_of(request: SimulateRequest, facts: Sequence[Mapping[str, Any]]) -> list[str]:
+    """What is doubtful about the whole run, then about each of its tomograms."""
+    doubts = () if request.like is None else request.like.doubts
+    return [*doubts, *(f"{one['name']}: {text}" for one in facts for text in one["warnings"])]
 
 
 def middle_slice(request: SimulateRequest, index: int) -> NDArray[np.uint8]:

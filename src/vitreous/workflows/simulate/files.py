@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -100,17 +101,22 @@ def header_label(made: SimulatedTomogram) -> str:
 
 
 def write_tilt_series(folder: Path, made: SimulatedTomogram) -> None:
-    """The images, all and in halves, with the angles of each stack, and an mdoc."""
+    """The images, all and in halves, with the angles of each stack, and an mdoc.
+
+    Without noise there are no halves.
+    """
     series, spec = made.tilt_series, made.spec
     every = range(len(series.tilt_angles_deg))
-    stacks = {
-        "tilt_series": (series.images, every),
-        "tilt_series_even": (series.even, series.even_tilts),
-        "tilt_series_odd": (series.odd, series.odd_tilts),
-    }
+    stacks: dict[str, tuple[NDArray[np.float32], Sequence[int]]] = {"tilt_series": (series.images, every)}
+    label = header_label(made)
+    if spec.imaging.noise_like is None:
+        stacks["tilt_series_even"] = (series.even, series.even_tilts)
+        stacks["tilt_series_odd"] = (series.odd, series.odd_tilts)
+    else:
+        label += ", no noise"
     for name, (images, tilts) in stacks.items():
         stack = Volume(images, as_spacing(series.pixel_spacing_angstrom), FileHeader(space_group=STACK))
-        write_volume(folder / f"{name}.mrc", stack, label=header_label(made))
+        write_volume(folder / f"{name}.mrc", stack, label=label)
         angles = [series.tilt_angles_deg[tilt] for tilt in tilts]
         for suffix in (".tlt", ".rawtlt"):
             write_tilt_angles(folder / f"{name}{suffix}", angles)

@@ -9,7 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vitreous.core import InputError, Progress
+from vitreous.methods.noise_model.spectrum import mean_periodogram
+from vitreous.methods.supervised.pairs import AS_IS
 from vitreous.simulate import TiltSeries, Window, sirt, weighted_back_projection
+from vitreous.workflows.simulate.measured_noise import DrawnNoise
 from vitreous.workflows.simulate.spec import DEFAULT_ITERATIONS, SimulationSpec
 
 Array = NDArray[np.float32]
@@ -27,11 +30,18 @@ class Reconstructed:
     snr: float
 
 
-def reconstruct_halves(spec: SimulationSpec, series: TiltSeries, progress: Progress) -> Reconstructed:
+def reconstruct_halves(
+    spec: SimulationSpec,
+    series: TiltSeries,
+    progress: Progress,
+    drawn: DrawnNoise | None = None,
+    aside: NDArray[np.bool_] | None = None,
+) -> Reconstructed:
     """The tomogram, its halves and the noise-free one.
 
     Reconstruction is linear: signal and noise are reconstructed apart, which says how to scale the
-    noise and saves doing it again afterwards.
+    noise and saves doing it again afterwards. Noise that was drawn takes the place of the images', which
+    have none then; voxels `aside` (z, y, x) do not count when it is made as strong as it was measured.
 
     Raises
     ------
@@ -49,16 +59,23 @@ def reconstruct_halves(spec: SimulationSpec, series: TiltSeries, progress: Progr
     signal = made(series.noise_free, every)
     if series.halves == "frames":
         even_signal = odd_signal = signal
-        even, odd = made(series.even_noise, every), made(series.odd_noise, every)
+        if drawn is not None:
+            even, odd = drawn.even, drawn.odd
+        else:
+            even, odd = made(series.even_noise, every), made(series.odd_noise, every)
         noise = np.float32(0.5) * (even + odd)
     else:
         even_signal, odd_signal = (made(series.noise_free, t) for t in (series.even_tilts, series.odd_tilts))
         both = np.float32(0.5) * (series.even_noise + series.odd_noise)
         noise, even, odd = (made(both, t) for t in (every, series.even_tilts, series.odd_tilts))
-    snr = measured_snr(signal, noise)
+    snr, scale = measured_snr(signal, noise), None
     if spec.imaging.snr is not None:
         scale = np.float32(np.sqrt(snr / spec.imaging.snr))
-        series = with_noise_scaled(series, scale)
+    elif drawn is not None:
+        scale = np.float32(np.sqrt(snr_in_patches(signal, noise, aside) / drawn.snr))
+    if scale is not None:
+        if drawn is None:
+            series = with_noise_scaled(series, scale)
         for part in (noise, even, odd):
             part *= scale
         snr = measured_snr(signal, noise)
@@ -89,6 +106,15 @@ def with_noise_scaled(series: TiltSeries, scale: np.float32) -> TiltSeries:
         odd_noise=series.odd_noise * scale,
         noise_scale=series.noise_scale * float(scale),
     )
+
+
+def snr_in_patches(signal: Array, noise: Array, aside: NDArray[np.bool_] | None) -> float:
+    """Variance of the signal over that of the noise, the signal's in the patches a tomogram's is measured in.
+
+    Their windows weigh the middle of a volume more than its faces, where there is less of a specimen.
+    """
+    counted = signal if aside is None or aside.all() else np.where(aside, np.float32(0), signal)
+    return float(mean_periodogram(counted, AS_IS).mean()) / float(noise.var(dtype=np.float64))
 
 
 def measured_snr(signal: Array, noise: Array) -> float:

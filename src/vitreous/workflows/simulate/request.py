@@ -14,6 +14,36 @@ Layout = Literal["vitreous", "shrec21"]
 
 
 @dataclass(frozen=True)
+class Likeness:
+    """Whose style a specification was given.
+
+    Parameters
+    ----------
+    tomogram
+        Its file, absolute.
+    voxel_size_angstrom
+        What the user said of it in Å.
+    doubts
+        What is doubtful about its style, one sentence each.
+    """
+
+    tomogram: Path
+    voxel_size_angstrom: float | None = None
+    doubts: tuple[str, ...] = ()
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values."""
+        size = self.voxel_size_angstrom
+        return {"tomogram": str(self.tomogram), "voxel_size_angstrom": size, "doubts": list(self.doubts)}
+
+    @classmethod
+    def from_json(cls, facts: Mapping[str, Any]) -> Likeness:
+        """Inverse of `to_json`."""
+        size = facts["voxel_size_angstrom"]
+        return cls(Path(facts["tomogram"]), None if size is None else float(size), tuple(facts["doubts"]))
+
+
+@dataclass(frozen=True)
 class SimulateRequest:
     """Tomograms to simulate into a folder.
 
@@ -31,6 +61,8 @@ class SimulateRequest:
         Memory to stay under, such as "8GB".
     overwrite
         Replace what an earlier run left in `output`.
+    like
+        The tomogram whose style `spec` was given, for the command and the report.
     """
 
     spec: SimulationSpec
@@ -39,10 +71,12 @@ class SimulateRequest:
     layout: Layout = "vitreous"
     max_memory: str | None = None
     overwrite: bool = False
+    like: Likeness | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Plain values for `run.json`, without those that belong to one call."""
-        return {"spec": self.spec.to_json(), "source": self.source, "layout": self.layout}
+        like = {} if self.like is None else {"like": self.like.to_json()}
+        return {"spec": self.spec.to_json(), "source": self.source, "layout": self.layout, **like}
 
     @classmethod
     def from_json(cls, facts: Mapping[str, Any], output: Path) -> SimulateRequest:
@@ -55,18 +89,26 @@ class SimulateRequest:
         """
         if facts["layout"] not in ("vitreous", "shrec21"):
             raise ValueError("unknown layout")
-        return cls(SimulationSpec(**facts["spec"]), output, str(facts["source"]), facts["layout"])
+        like = None if "like" not in facts else Likeness.from_json(facts["like"])
+        spec = SimulationSpec(**facts["spec"])
+        return cls(spec, output, str(facts["source"]), facts["layout"], like=like)
 
     def continues(self, facts: Mapping[str, Any]) -> bool:
         """Whether a `run.json` is of this request, up to the number of tomograms."""
         before, now = (
-            {**r, "spec": {**r["spec"], "tomograms": 0}, "source": ""} for r in (facts, self.to_json())
+            {**r, "spec": {**r["spec"], "tomograms": 0}, "source": "", "like": None}
+            for r in (facts, self.to_json())
         )
         return before == now
 
     def command(self) -> str:
         """The command line that repeats the run."""
-        words = ["vitreous", "simulate", self.source or "spec.toml", "-o", str(self.output)]
+        words = ["vitreous", "simulate", self.source or "spec.toml"]
+        if self.like is not None:
+            words += ["--like", str(self.like.tomogram)]
+            size = self.like.voxel_size_angstrom
+            words += [] if size is None else ["--voxel-size", str(size)]
+        words += ["-o", str(self.output)]
         words += ["--seed", str(self.spec.seed), "--count", str(self.spec.tomograms)]
         words += [] if self.layout == "vitreous" else ["--layout", self.layout]
         return shlex.join(words)

@@ -46,6 +46,10 @@ class ImagingSpec(Part):
         Electrons/Å² of each tilt; 3 if None.
     snr
         Variance of the signal over that of the noise in the whole tomogram, instead of a dose.
+    noise_like
+        A tomogram's file: noise of its power spectrum is added to the reconstruction in place of counting
+        noise, as strong as `snr` says or, if that is None, as it is there beside the signal without gold.
+        The dose then only damps.
     ctf
         Whether the microscope has a CTF; without it every frequency is transferred with 1.
     defocus_um
@@ -60,6 +64,7 @@ class ImagingSpec(Part):
 
     dose_e_per_angstrom2: Positive | None = None
     snr: Positive | None = None
+    noise_like: Annotated[str, Field(min_length=1)] | None = None
     ctf: bool = True
     defocus_um: Annotated[tuple[float, float], BeforeValidator(as_range)] | None = None
     radiation_damage: bool = True
@@ -69,8 +74,10 @@ class ImagingSpec(Part):
 
     @model_validator(mode="after")
     def _is_consistent(self) -> Self:
-        if self.snr is not None and self.dose_e_per_angstrom2 is not None:
+        if None not in (self.snr, self.dose_e_per_angstrom2) and self.noise_like is None:
             raise Contradiction("a dose and an snr exclude each other: the noise follows from either", "snr")
+        if self.noise_like is not None and self.halves == "tilts":
+            raise Contradiction("noise_like has no noise of single tilts: halves are of frames", "halves")
         if not self.ctf and self.defocus_um is not None:
             raise Contradiction("a defocus without a CTF has no effect", "defocus_um")
         if self.defocus_um is not None and self.defocus_um[0] > self.defocus_um[1]:

@@ -96,7 +96,10 @@ def parse_spec(text: str, name: str, folder: Path) -> SimulationSpec:
         p.model_copy(update={"structure": str(folder / p.structure)}) if p.source in ("model", "map") else p
         for p in spec.particles
     ]
-    return spec.model_copy(update={"particles": tuple(particles)})
+    imaging = spec.imaging
+    if imaging.noise_like is not None:
+        imaging = imaging.model_copy(update={"noise_like": str(folder / imaging.noise_like)})
+    return spec.model_copy(update={"particles": tuple(particles), "imaging": imaging})
 
 
 def spec_text(spec: SimulationSpec) -> str:

@@ -49,9 +49,10 @@ def template_of(particles: ParticleSpec, voxel_spacing_angstrom: float) -> Templ
     return _with_words(structure, lambda: template_from_atoms(model, voxel_spacing_angstrom))
 
 
-def structure_digests(spec: SimulationSpec) -> dict[str, str]:
-    """SHA-256 of every file that is a structure."""
+def input_digests(spec: SimulationSpec) -> dict[str, str]:
+    """SHA-256 of every file that is a structure or has the noise."""
     files = [p.structure for p in spec.particles if p.source in ("model", "map")]
+    files += [] if spec.imaging.noise_like is None else [spec.imaging.noise_like]
     return {path: file_sha256(path) for path in files}
 
 

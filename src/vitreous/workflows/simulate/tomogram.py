@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import scipy.ndimage as ndi
+from numpy.typing import NDArray
 
 from vitreous.core import InputError, Progress, SilentProgress, Template, Volume, as_spacing
 from vitreous.simulate import (
@@ -28,6 +32,7 @@ from vitreous.simulate import (
     pack,
     through_uneven_ice,
 )
+from vitreous.workflows.simulate.measured_noise import MeasuredNoise, noise_of
 from vitreous.workflows.simulate.reconstruction import reconstruct_halves
 from vitreous.workflows.simulate.spec import (
     DEFAULT_DEFOCUS_UM,
@@ -38,7 +43,8 @@ from vitreous.workflows.simulate.spec_file import load_spec
 from vitreous.workflows.simulate.structures import build_templates
 from vitreous.workflows.simulate.values import SimulatedTomogram
 
-PACKING, DEFOCUS = 0, 1  # what a tomogram draws; imaging has a seed of its own
+PACKING, DEFOCUS, NOISE = 0, 1, 2  # what a tomogram draws; imaging has a seed of its own
+FRINGES_ANGSTROM = 50.0  # how far the CTF carries what stands out of a bead
 KINDS = {kind.name: kind for kind in (ACTIN, MICROTUBULE)}
 
 
@@ -47,6 +53,7 @@ def simulate_tomogram(
     index: int = 0,
     *,
     templates: Sequence[Template] | None = None,
+    noise: MeasuredNoise | None = None,
     progress: Progress | None = None,
 ) -> SimulatedTomogram:
     """Simulate one tomogram with complete ground truth, in memory.
@@ -59,6 +66,8 @@ def simulate_tomogram(
         Which of its tomograms; each is drawn from (seed, index) and does not depend on the others.
     templates
         Densities of the structures, for those who make several tomograms; built when not given.
+    noise
+        That of `imaging.noise_like`, likewise.
     progress
         Receives progress; silent by default.
 
@@ -83,13 +92,17 @@ def simulate_tomogram(
     progress = progress or SilentProgress()
     if templates is None:
         templates = build_templates(spec, progress)
+    noise = noise or noise_of(spec, progress)
     clock = Clock()
     with clock.running("packing"):
         model = packed(spec, index, templates, progress)
     with clock.running("imaging"):
         series = imaged(spec, index, model, progress)
     with clock.running("reconstruction"):
-        volumes = reconstruct_halves(spec, series, progress)
+        drawn, aside = None, None
+        if noise is not None:
+            drawn, aside = noise.drawn(spec.box.shape, seed_of(spec, index, NOISE)), near_gold(model)
+        volumes = reconstruct_halves(spec, series, progress, drawn, aside)
     spacing = as_spacing(spec.box.voxel_spacing_angstrom)
     return SimulatedTomogram(
         spec,
@@ -103,7 +116,7 @@ def simulate_tomogram(
         series.defoci_um[0],
         volumes.snr,
         clock.seconds,
-        shortfall_warnings(model),
+        (*shortfall_warnings(model), *(() if noise is None else noise.doubts)),
     )
 
 
@@ -149,7 +162,10 @@ def contents_of(spec: SimulationSpec, templates: Sequence[Template]) -> Contents
 
 
 def imaged(spec: SimulationSpec, index: int, model: GrandModel, progress: Progress) -> TiltSeries:
-    """The tilt series of a specimen; its noise is that of the dose, whatever SNR is asked for."""
+    """The tilt series of a specimen; its noise is that of the dose, whatever SNR is asked for.
+
+    It has none where the noise is drawn like that of a tomogram.
+    """
     imaging = spec.imaging
     spacing = spec.box.voxel_spacing_angstrom
     ice = IceLayer(
@@ -168,9 +184,30 @@ def imaged(spec: SimulationSpec, index: int, model: GrandModel, progress: Progre
             include={"radiation_damage", "halves", "shift_jitter_angstrom", "rotation_jitter_deg"}
         ),
     )
-    seed = int(np.random.SeedSequence([spec.seed, index]).generate_state(1, np.uint64)[0])
-    series = image(model.density, spacing, settings, seed=seed, progress=progress)
+    series = image(model.density, spacing, settings, seed=seed_of(spec, index), progress=progress)
+    if imaging.noise_like is not None:
+        silent = np.zeros_like(series.even_noise)
+        series = replace(series, even_noise=silent, odd_noise=silent)
     return through_uneven_ice(series, ice, settings.inelastic_mean_free_path_angstrom)
+
+
+def near_gold(model: GrandModel) -> NDArray[np.bool_] | None:
+    """Where gold and its fringes are, (z, y, x); None without gold.
+
+    Patches with gold do not count where a tomogram's signal is measured; here it would outweigh all else.
+    """
+    gold = [label for label, name in enumerate(model.class_names, 1) if name == "gold"]
+    inside = np.isin(model.class_mask, gold)
+    if not inside.any():
+        return None
+    reach = math.ceil(FRINGES_ANGSTROM / model.voxel_spacing_angstrom)
+    near: NDArray[np.bool_] = ndi.maximum_filter(inside, 2 * reach + 1)
+    return near
+
+
+def seed_of(spec: SimulationSpec, *parts: int) -> int:
+    """A seed for what is drawn by others, such as (index, NOISE)."""
+    return int(np.random.SeedSequence([spec.seed, *parts]).generate_state(1, np.uint64)[0])
 
 
 def drawn_defocus(spec: SimulationSpec, index: int) -> float | None:
