@@ -42,6 +42,7 @@ def test_options_of_the_readme_exist():
         ["adapt"],
         ["annotate"],
         ["average"],
+        ["judge"],
         ["segment"],
         *(["dual", name] for name in ("train", "simulate", "convert")),
     )

@@ -18,30 +18,44 @@ if TYPE_CHECKING:
     from vitreous.core import Volume
     from vitreous.io import open_volume, write_volume
     from vitreous.workflows.annotate import annotate
+    from vitreous.workflows.average import average
     from vitreous.workflows.denoise import denoise
     from vitreous.workflows.inspect import inspect_tomogram
-    from vitreous.workflows.simulate import simulate_tomogram
+    from vitreous.workflows.judge import judge
+    from vitreous.workflows.pick import pick
+    from vitreous.workflows.segment import segment
+    from vitreous.workflows.simulate import simulate_tomogram, spec_like
     from vitreous.workflows.wedge import fill_wedge
 
 _HOMES = {
     "Volume": "vitreous.core",
     "annotate": "vitreous.workflows.annotate",
+    "average": "vitreous.workflows.average",
     "denoise": "vitreous.workflows.denoise",
     "fill_wedge": "vitreous.workflows.wedge",
     "inspect_tomogram": "vitreous.workflows.inspect",
+    "judge": "vitreous.workflows.judge",
     "open_volume": "vitreous.io",
+    "pick": "vitreous.workflows.pick",
+    "segment": "vitreous.workflows.segment",
     "simulate_tomogram": "vitreous.workflows.simulate",
+    "spec_like": "vitreous.workflows.simulate",
     "write_volume": "vitreous.io",
 }
 
 __all__ = [
     "Volume",
     "annotate",
+    "average",
     "denoise",
     "fill_wedge",
     "inspect_tomogram",
+    "judge",
     "open_volume",
+    "pick",
+    "segment",
     "simulate_tomogram",
+    "spec_like",
     "write_volume",
 ]
 

@@ -83,35 +83,37 @@ def average_command(
 
     known = [suffix for suffixes in SUFFIXES.values() for suffix in suffixes]
     tables = [path for path in files if path.suffix.lower() in known]
-    volumes = tuple(path.absolute() for path in files if path not in tables)
+    volumes = [path for path in files if path not in tables]
     if len(tables) != 1 or not volumes:
         raise InputError("averaging needs tomograms and one file of picks", remedy="name them in a row")
     progress = ConsoleProgress(quiet=quiet)
 
-    from vitreous.workflows.average import AverageRequest, AverageSettings, average_files
-    from vitreous.workflows.search_template import absolute_structure
+    from vitreous.workflows.average import average
 
-    settings = AverageSettings(
-        template and absolute_structure(template),
-        symmetry,
-        low_pass,
-        rounds,
-        angular_step,
-        reach,
-        shift,
-        box,
-        diameter,
-        tilt_range,
-        defocus,
-        invert,
-        max_memory,
-        coordinate_pixel,
-    )
-    request = AverageRequest(
-        volumes, tables[0].absolute(), output.absolute(), settings, voxel_size, overwrite
-    )
     with progress.active():
-        show_average(average_files(request, progress), as_json=json)
+        facts = average(
+            volumes,
+            tables[0],
+            output,
+            voxel_size_angstrom=voxel_size,
+            overwrite=overwrite,
+            progress=progress,
+            template=template,
+            symmetry=symmetry,
+            low_pass_angstrom=low_pass,
+            rounds=rounds,
+            angular_step_deg=angular_step,
+            reach_deg=reach,
+            shift_angstrom=shift,
+            box_voxels=box,
+            diameter_angstrom=diameter,
+            tilt_range_deg=tilt_range,
+            defocus_um=defocus,
+            invert=invert,
+            max_memory=max_memory,
+            coordinate_pixel_angstrom=coordinate_pixel,
+        )
+        show_average(facts, as_json=json)
 
 
 def show_average(facts: dict[str, Any], *, as_json: bool) -> None:

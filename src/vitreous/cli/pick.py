@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from vitreous.cli.console import ConsoleProgress, print_result
-from vitreous.cli.options import Json, MaxMemory, Overwrite, Quiet, VoxelSize, absolute
+from vitreous.cli.options import Json, MaxMemory, Overwrite, Quiet, VoxelSize
 
 
 def register(app: typer.Typer) -> None:
@@ -100,35 +100,36 @@ def pick_command(
     """Pick particles of one size: positions with scores for RELION, Dynamo or copick, and a report."""
     progress = ConsoleProgress(quiet=quiet)
 
-    from vitreous.workflows.pick import PickRequest, PickSettings, pick_file
-    from vitreous.workflows.search_template import absolute_structure
+    from vitreous.workflows.pick import pick
 
-    settings = PickSettings(
-        method,
-        diameter,
-        min_distance,
-        count,
-        threshold,
-        invert,
-        max_memory,
-        label,
-        template and absolute_structure(template),
-        angular_step,
-        low_pass,
-        symmetry,
-        tilt_range,
-        defocus,
-        format=file_format,
-        tilt_series_pixel_angstrom=tilt_series_pixel,
-        tomogram_name=tomogram_name,
-    )
-    # With the suffix: TS_1.run is that of a denoised TS_1.mrc.
-    folder = run_dir or output.parent / f"{output.name}.run"
-    request = PickRequest(
-        file.absolute(), output.absolute(), folder.absolute(), settings, absolute(mask), voxel_size, overwrite
-    )
     with progress.active():
-        show_picks(pick_file(request, progress), as_json=json)
+        facts = pick(
+            file,
+            output,
+            mask=mask,
+            run_dir=run_dir,
+            voxel_size_angstrom=voxel_size,
+            overwrite=overwrite,
+            progress=progress,
+            method=method,
+            diameter_angstrom=diameter,
+            min_distance_angstrom=min_distance,
+            count=count,
+            threshold=threshold,
+            invert=invert,
+            max_memory=max_memory,
+            label=label,
+            template=template,
+            angular_step_deg=angular_step,
+            low_pass_angstrom=low_pass,
+            symmetry=symmetry,
+            tilt_range_deg=tilt_range,
+            defocus_um=defocus,
+            format=file_format,
+            tilt_series_pixel_angstrom=tilt_series_pixel,
+            tomogram_name=tomogram_name,
+        )
+        show_picks(facts, as_json=json)
 
 
 def show_picks(facts: dict[str, Any], *, as_json: bool) -> None:

@@ -53,23 +53,23 @@ def segment_command(
     """Label what is in a tomogram or in subtomograms with a trained model."""
     progress = ConsoleProgress(quiet=quiet)
 
-    from vitreous.workflows.denoise_files import plain_name
-    from vitreous.workflows.segment import SegmentRequest, segment_file
+    from vitreous.workflows.segment import segment
 
-    request = SegmentRequest(
-        file.absolute(),
-        output.absolute(),
-        model.absolute(),
-        (run_dir or output.parent / f"{plain_name(output)}.run").absolute(),
-        checked_fit(fit),
-        invert,
-        probabilities,
-        voxel_size,
-        device,
-        overwrite,
-    )
     with progress.active():
-        show_segmented(segment_file(request, progress), as_json=json)
+        facts = segment(
+            file,
+            model,
+            output,
+            run_dir=run_dir,
+            progress=progress,
+            fit=checked_fit(fit),
+            invert=invert,
+            probabilities=probabilities,
+            voxel_size_angstrom=voxel_size,
+            device=device,
+            overwrite=overwrite,
+        )
+        show_segmented(facts, as_json=json)
 
 
 def checked_fit(text: str) -> Any:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,13 +12,13 @@ import torch
 from torch import Tensor
 
 from vitreous.averaging import Round, WedgeAverage, refine_halves
-from vitreous.core import InputError, Interrupted, Progress
+from vitreous.core import InputError, Interrupted, Progress, SilentProgress
 from vitreous.io import check_writable, write_text_atomic
 from vitreous.workflows.average.halves import Halves, halves_of
 from vitreous.workflows.average.particles import TomogramParticles, open_particles
 from vitreous.workflows.average.plan import averaged_diameter, box_side, check_memory, diameter_of
 from vitreous.workflows.average.report import average_report
-from vitreous.workflows.average.request import AverageRequest
+from vitreous.workflows.average.request import AverageRequest, AverageSettings
 from vitreous.workflows.average.results import MAPS, finished, write_results
 from vitreous.workflows.average.rounds import (
     SUFFIXES,
@@ -29,7 +29,7 @@ from vitreous.workflows.average.rounds import (
     told_rounds,
 )
 from vitreous.workflows.run_directory import RunDirectory, check_unchanged, damage_in_words
-from vitreous.workflows.search_template import SearchTemplate, digests, open_template
+from vitreous.workflows.search_template import SearchTemplate, absolute_structure, digests, open_template
 
 KIND = "average"
 OUTPUTS = (*(f"{name}.mrc" for name in MAPS), "fsc.json", "aligned.star", "report.html", "run.json")
@@ -82,6 +82,60 @@ def average_files(request: AverageRequest, progress: Progress) -> dict[str, Any]
         write_text_atomic(run.report, average_report(request, facts, done))
         run.write(facts)
     return outcome(request, facts)
+
+
+def average(
+    tomograms: str | Path | Sequence[str | Path],
+    picks: str | Path,
+    output: str | Path,
+    *,
+    voxel_size_angstrom: float | None = None,
+    overwrite: bool = False,
+    progress: Progress | None = None,
+    **settings: Any,
+) -> dict[str, Any]:
+    """Align and average the picks in one or several tomograms, in two halves.
+
+    Parameters
+    ----------
+    tomograms
+        One file, or several.
+    picks
+        A file of RELION, Dynamo, copick, or a table of poses.
+    output
+        The folder for maps, particles and report.
+    voxel_size_angstrom
+        Where a tomogram has none.
+    overwrite
+        Replace what an earlier run left.
+    progress
+        Receives progress; silent by default.
+    **settings
+        Fields of `AverageSettings`, such as `template` or `symmetry`.
+
+    Returns
+    -------
+    dict
+        The resolution in "resolution_angstrom"; where the results are in "average" and "report".
+
+    Raises
+    ------
+    InputError
+        If something cannot be used.
+    """
+    asked = AverageSettings(**settings)
+    if asked.template is not None:
+        asked = replace(asked, template=absolute_structure(asked.template))
+    files = (tomograms,) if isinstance(tomograms, (str, Path)) else tomograms
+    request = AverageRequest(
+        tuple(Path(file).absolute() for file in files),
+        Path(picks).absolute(),
+        Path(output).absolute(),
+        asked,
+        voxel_size_angstrom,
+        overwrite,
+    )
+    return average_files(request, progress or SilentProgress())
 
 
 def claimed(request: AverageRequest, run: RunDirectory, inputs: Mapping[str, str], side: int) -> bool:

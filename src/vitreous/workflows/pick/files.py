@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from vitreous.core import InputError, Interrupted, Progress
+from vitreous.core import InputError, Interrupted, Progress, SilentProgress
 from vitreous.io import (
     check_writable,
     file_sha256,
@@ -25,9 +25,10 @@ from vitreous.workflows.pick.from_labels import LabelPicker
 from vitreous.workflows.pick.from_template import TemplatePicker
 from vitreous.workflows.pick.pickers import BlobPicker, Found, Picker
 from vitreous.workflows.pick.report import pick_report, score_histogram
-from vitreous.workflows.pick.request import PickRequest
+from vitreous.workflows.pick.request import PickRequest, PickSettings
 from vitreous.workflows.pick.source import PickSource, check_memory, open_pick_source
 from vitreous.workflows.run_directory import RunDirectory, check_unchanged, damage_in_words
+from vitreous.workflows.search_template import absolute_structure
 
 KIND = "pick"
 BYTES_PER_PICK, EXPECTED_PICKS = 400, 1000  # of the file of picks
@@ -104,6 +105,60 @@ def pick_file(request: PickRequest, progress: Progress) -> dict[str, Any]:
         )
         run.write(facts)
     return outcome(request, run, facts)
+
+
+def pick(
+    tomogram: str | Path,
+    output: str | Path,
+    *,
+    mask: str | Path | None = None,
+    run_dir: str | Path | None = None,
+    voxel_size_angstrom: float | None = None,
+    overwrite: bool = False,
+    progress: Progress | None = None,
+    **settings: Any,
+) -> dict[str, Any]:
+    """Pick particles in a tomogram, a label volume or a probability map.
+
+    Parameters
+    ----------
+    tomogram
+        A file.
+    output
+        The file of picks; its suffix says for which program.
+    mask
+        Specimen mask: picks lie where it is above 0.5.
+    run_dir
+        Where the report goes; beside the output if None, with its suffix in the name: TS_1.run may be that
+        of a denoised TS_1.mrc.
+    voxel_size_angstrom
+        Where the file has none.
+    overwrite
+        Replace what an earlier run left.
+    progress
+        Receives progress; silent by default.
+    **settings
+        Fields of `PickSettings`, such as `method` or `diameter_angstrom`.
+
+    Returns
+    -------
+    dict
+        How many "picks" there are, where they are in "output" and "report".
+
+    Raises
+    ------
+    InputError
+        If something cannot be used.
+    """
+    asked, place = PickSettings(**settings), Path(output).absolute()
+    if asked.template is not None:
+        asked = replace(asked, template=absolute_structure(asked.template))
+    folder = place.parent / f"{place.name}.run" if run_dir is None else Path(run_dir).absolute()
+    within = None if mask is None else Path(mask).absolute()
+    request = PickRequest(
+        Path(tomogram).absolute(), place, folder, asked, within, voxel_size_angstrom, overwrite
+    )
+    return pick_file(request, progress or SilentProgress())
 
 
 def resume_picking(run_dir: Path, progress: Progress) -> dict[str, Any]:

@@ -24,6 +24,7 @@ from vitreous.io import (
 from vitreous.io.volumes import MRC_SUFFIXES
 from vitreous.report import TableSection
 from vitreous.segmentation import SegmentationModel, labels_of, load_segmentation_model
+from vitreous.workflows.denoise_files import plain_name
 from vitreous.workflows.run_directory import (
     RunDirectory,
     check_unchanged,
@@ -85,6 +86,48 @@ def segment_file(request: SegmentRequest, progress: Progress) -> dict[str, Any]:
     run = RunDirectory(request.run_dir)
     work = segmented_set if is_set(request.input) else segmented_tomogram
     return work(request, model, run, progress)
+
+
+def segment(
+    file: str | Path,
+    model: str | Path,
+    output: str | Path,
+    *,
+    run_dir: str | Path | None = None,
+    progress: Progress | None = None,
+    **settings: Any,
+) -> dict[str, Any]:
+    """Label what is in a tomogram or in subtomograms with a trained model.
+
+    Parameters
+    ----------
+    file
+        A tomogram, or subtomograms: a folder, store or STAR file.
+    model
+        Run directory of a trained model.
+    output
+        The label volume; for subtomograms a folder or a `.zarr` store.
+    run_dir
+        Where the report goes; beside the output if None.
+    progress
+        Receives progress; silent by default.
+    **settings
+        Other fields of `SegmentRequest`, such as `probabilities`, `fit` or `invert`.
+
+    Returns
+    -------
+    dict
+        Where the results are in "output" and "report".
+
+    Raises
+    ------
+    InputError
+        If something cannot be used.
+    """
+    place = Path(output).absolute()
+    folder = place.parent / f"{plain_name(place)}.run" if run_dir is None else Path(run_dir).absolute()
+    request = SegmentRequest(Path(file).absolute(), place, Path(model).absolute(), folder, **settings)
+    return segment_file(request, progress or SilentProgress())
 
 
 def segmented_set(
