@@ -5,12 +5,14 @@ import pytest
 
 from vitreous.benchmark import annotation
 from vitreous.benchmark.annotation import (
+    CROWDED,
     DENOISED,
     QUESTIONS,
     RARE,
     RAW,
     SIZES,
     annotation_rows,
+    crowded_spec,
     scored,
     spec_of,
     summarize,
@@ -22,6 +24,7 @@ from vitreous.picking import Picks
 from vitreous.workflows.annotate import AnnotateRequest, AnnotateSettings
 from vitreous.workflows.annotate.picks import write_picks
 from vitreous.workflows.annotate.work import Work
+from vitreous.workflows.simulate import load_spec
 
 NAME = "phantom:ribosome"
 
@@ -39,6 +42,22 @@ def test_every_seed_has_its_own_microscope_within_the_stated_limits(seed):
     absent = asked - set(counts)
     assert set(QUESTIONS["absent"]) - absent == set(RARE)
     assert 3 * len(QUESTIONS["absent"]) - 3 * len(RARE) >= 20  # trials in three seeds
+
+
+def test_the_crowded_cell_is_a_piece_of_the_preset_taken_as_the_seed_is():
+    size = SIZES["full"]
+    spec, other, cell = crowded_spec(size, 2), spec_of(size, 2), load_spec(CROWDED)
+    assert spec.box.shape == (128, 256, 256)
+    assert (spec.tilts, spec.imaging) == (other.tilts, other.imaging)
+    assert (spec.particles, spec.packing) == (cell.particles, cell.packing)
+    assert set(QUESTIONS[CROWDED]) < {p.structure for p in spec.particles}
+    assert 0 < spec.vesicles.count < cell.vesicles.count  # as many for each area, about
+    assert [row.key["question"] for row in annotation_rows("small", [1], (), SilentProgress())].count(
+        CROWDED
+    ) == 0
+    assert [row.key["question"] for row in annotation_rows("full", [1], (), SilentProgress())].count(
+        CROWDED
+    ) == 1
 
 
 def balls(centres, radius=11):

@@ -34,7 +34,7 @@ def requested(monkeypatch):
         seen.append(request)
         return {"structures": {}, "output": "o", "report": "r"}
 
-    monkeypatch.setattr("vitreous.workflows.annotate.annotate_file", noted)
+    monkeypatch.setattr("vitreous.workflows.annotate.chain.annotate_file", noted)
     return seen
 
 
@@ -64,12 +64,13 @@ def test_structures_stand_in_a_row_or_apart(run, tmp_path, requested, monkeypatc
         AnnotateSettings(invert=True, tilt_series_pixel_angstrom=1.35),
     ],
 )
-def test_the_command_of_a_run_asks_for_the_same(run, tmp_path, requested, settings):
+@pytest.mark.parametrize("dual", [None, "a dual"])
+def test_the_command_of_a_run_asks_for_the_same(run, tmp_path, requested, settings, dual):
     folder = tmp_path / "a b"
     structures = ("phantom:tric", str(tmp_path / "my map.mrc@540"))
-    request = AnnotateRequest(
-        folder / "t.mrc", structures, folder / "out", settings, voxel_size_angstrom=12.5
-    )
+    learnt = None if dual is None else folder / dual
+    request = AnnotateRequest(folder / "t.mrc", structures, folder / "out", settings, 12.5, dual=learnt)
+    assert AnnotateRequest.from_json(json.loads(json.dumps(request.to_json())), request.output) == request
     program, *words = shlex.split(request.command())
     assert program == "vitreous"
     code, _, err = run(*words)

@@ -1,4 +1,4 @@
-"""`vitreous judge` as a hostile new user meets it; what it says of picks is in tests/workflows/test_judge.py."""
+"""`vitreous judge` as a hostile new user meets it; its verdicts are tested in tests/workflows."""
 
 import json
 import re

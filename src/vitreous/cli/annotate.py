@@ -51,6 +51,12 @@ def annotate_command(
     adapt: Annotated[
         bool, typer.Option("--adapt", help="Adapt the network to the tomogram by its own labels (Vox-UDA).")
     ] = False,
+    dual: Annotated[
+        Path | None,
+        typer.Option(
+            help="Run of vitreous dual train on such tomograms: it makes the specimens to learn from."
+        ),
+    ] = None,
     invert: Inverted = None,
     tilt_series_pixel: Annotated[
         float | None,
@@ -72,36 +78,30 @@ def annotate_command(
     budget = budget_of(steps, time_budget)
     progress = ConsoleProgress(quiet=quiet)
 
-    from vitreous.workflows.annotate import (
-        AnnotateRequest,
-        AnnotateSettings,
-        annotate_file,
-    )
-    from vitreous.workflows.search_template import absolute_structure
+    from vitreous.workflows.annotate import annotate
 
-    settings = AnnotateSettings(
-        steps,
-        budget,
-        seed,
-        device,
-        max_memory,
-        invert,
-        tilt_range,
-        defocus,
-        binning,
-        adapt,
-        tilt_series_pixel,
-    )
-    request = AnnotateRequest(
-        Path(file).absolute(),
-        tuple(absolute_structure(text) for text in (*(structures or ()), *more)),
-        output.absolute(),
-        settings,
-        voxel_size,
-        overwrite,
-    )
     with progress.active():
-        show_annotated(annotate_file(request, progress), as_json=json)
+        facts = annotate(
+            file,
+            (*(structures or ()), *more),
+            output,
+            voxel_size_angstrom=voxel_size,
+            overwrite=overwrite,
+            dual=dual,
+            progress=progress,
+            steps=steps,
+            time_budget_seconds=budget,
+            seed=seed,
+            device=device,
+            max_memory=max_memory,
+            invert=invert,
+            tilt_range_deg=tilt_range,
+            defocus_um=defocus,
+            binning=binning,
+            adapt=adapt,
+            tilt_series_pixel_angstrom=tilt_series_pixel,
+        )
+        show_annotated(facts, as_json=json)
 
 
 def demo_command(

@@ -17,6 +17,7 @@ from vitreous.fourier import NoiseGenerator
 
 WRAP = 16  # drawn noise is periodic: a crop is cut from a block this much larger
 CENTRED_SHARE = 0.75  # of the crops have a labelled thing in their middle
+STRENGTHS = (0.5, 2.0)
 PROPER = ((), (0, 2), (0, 1), (1, 2))  # axes to flip: half turns, which leave hands as they are
 
 
@@ -69,7 +70,7 @@ class TomogramSamples:
         noise: Tensor | None,
         side: int,
         *,
-        strengths: tuple[float, float] = (0.5, 2.0),
+        strengths: tuple[float, float] = STRENGTHS,
         turns: Sequence[tuple[int, ...]] = PROPER,
     ) -> None:
         if not boxes or any(min(box.values.shape) < side for box in boxes):

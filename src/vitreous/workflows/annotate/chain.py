@@ -95,8 +95,8 @@ def annotate_file(request: AnnotateRequest, progress: Progress) -> dict[str, Any
     """
     request.settings.check()
     run, work = RunDirectory(request.output), Work(request, progress)
-    inputs = digests(work)
     work.open()  # what cannot be used is refused before anything is written
+    inputs = digests(work)
     memory = check_memory(work, bytes_needed(work))
     resuming = claim(request, run, inputs)
     with run.locked():
@@ -128,6 +128,7 @@ def annotate(
     *,
     voxel_size_angstrom: float | None = None,
     overwrite: bool = False,
+    dual: str | Path | None = None,
     progress: Progress | None = None,
     **settings: Any,
 ) -> dict[str, Any]:
@@ -145,6 +146,8 @@ def annotate(
         Where the file has none.
     overwrite
         Replace what an earlier run left.
+    dual
+        Run directory of `vitreous dual train`, to make the specimens that the network learns from.
     progress
         Receives progress; silent by default.
     **settings
@@ -167,6 +170,7 @@ def annotate(
         AnnotateSettings(**settings),
         voxel_size_angstrom,
         overwrite,
+        None if dual is None else Path(dual).absolute(),
     )
     return annotate_file(request, progress or SilentProgress())
 
@@ -236,6 +240,7 @@ def digests(work: Work) -> dict[str, str]:
     """SHA-256 of every file that the result depends on."""
     files = [work.request.input]
     files += [Path(spec.structure) for spec in work.particles if spec.source in ("model", "map")]
+    files += [] if work.request.dual is None else [work.request.dual / "model.json"]
     return {str(path): file_sha256(path) for path in files}
 
 

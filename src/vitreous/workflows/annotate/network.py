@@ -22,6 +22,7 @@ from vitreous.segmentation import (
 )
 from vitreous.segmentation.tomogram_samples import (
     PROPER,
+    STRENGTHS,
     LabelledBox,
     TomogramSamples,
     UnlabelledCrops,
@@ -29,6 +30,7 @@ from vitreous.segmentation.tomogram_samples import (
 )
 from vitreous.training import CheckpointStore, TrainingSettings, train
 from vitreous.workflows.adapt.model import posed_in_time
+from vitreous.workflows.annotate.dual_specimens import dual_specimens
 from vitreous.workflows.annotate.request import FIRST_BUDGET_SHARE, file_name
 from vitreous.workflows.annotate.specimens import (
     DEFOCUS_UM,
@@ -58,12 +60,17 @@ SYMMETRIC_DEG = 6.0  # tilt ranges so near to symmetric let crops be turned over
 
 
 def simulate(work: Work) -> dict[str, Any]:
-    """Write the specimens: noise-free values and labels."""
+    """Write the specimens, values and labels: noise-free ones, or those of a DUAL with noise of its own."""
     subject, settings = work.subject, work.request.settings
     defocus = DEFOCUS_UM if settings.defocus_um is None else (settings.defocus_um,) * 2
     wide = int(ROOM * SIDE)
     plan = SpecimenPlan(SPECIMENS, (SIDE + SIDE // 4, wide, wide), defocus, settings.seed)
-    boxes = specimens(work.particles, subject.style, plan, work.progress, binned=subject.prepared.binning > 1)
+    if work.learnt is None:
+        binned = subject.prepared.binning > 1
+        boxes = specimens(work.particles, subject.style, plan, work.progress, binned=binned)
+    else:
+        deviation = float(subject.working.std())
+        boxes = dual_specimens(work.learnt, work.particles, subject.style, plan, deviation, work.progress)
     spacing = as_spacing(subject.style.simulated_spacing_angstrom)
     for index, box in enumerate(boxes):
         for name, data in (("values", box.values), ("labels", box.labels.astype(np.int8))):
@@ -139,12 +146,16 @@ def domains(work: Work) -> tuple[TomogramSamples, UnlabelledCrops | None, tuple[
     lowest, highest = subject.style.tilt_range_deg or WITHOUT_WEDGE_DEG
     about_tilt_axis = (0, 2) if subject.style.tilt_axis == 1 else (0, 1)
     turns = PROPER if abs(lowest + highest) < SYMMETRIC_DEG else ((), about_tilt_axis)
-    noise = subject.noise * (1 + ALPHA**2) / deviation**2
+    # Specimens of a DUAL have the tomogram's own noise, but not what was added to the searched copy.
+    added, own, strengths = ALPHA**2, 1.0, STRENGTHS
+    if work.learnt is not None:
+        own, strengths = 0.0, (1.0, 1.0)
+    noise = subject.noise * (own + added) / deviation**2
     target = None
     if settings.adapt:
         target = UnlabelledCrops(measure_voxels(searched).normalization.apply(searched), SIDE, turns=turns)
     return (
-        TomogramSamples(boxes, noise, SIDE, turns=turns),
+        TomogramSamples(boxes, noise, SIDE, strengths=strengths, turns=turns),
         target,
         class_weights(boxes, 1 + len(work.names)),
     )

@@ -104,6 +104,9 @@ class AnnotateRequest:
         Where the file has none.
     overwrite
         Replace what an earlier run left.
+    dual
+        Run directory of `vitreous dual train` on this tomogram or ones like it, absolute: specimens to train
+        on are made by it rather than by physics and the tomogram's noise spectrum.
     """
 
     input: Path
@@ -112,6 +115,7 @@ class AnnotateRequest:
     settings: AnnotateSettings = field(default_factory=AnnotateSettings)
     voxel_size_angstrom: float | None = None
     overwrite: bool = False
+    dual: Path | None = None
 
     def particles(self) -> tuple[ParticleSpec, ...]:
         """The structures as the simulator takes them.
@@ -152,6 +156,7 @@ class AnnotateRequest:
                 "tilt_range_deg": None if limits is None else list(limits),
             },
             "voxel_size_angstrom": self.voxel_size_angstrom,
+            **({} if self.dual is None else {"dual": str(self.dual)}),
         }
 
     @classmethod
@@ -172,6 +177,7 @@ class AnnotateRequest:
             output,
             AnnotateSettings(**settings),
             facts["voxel_size_angstrom"],
+            dual=Path(facts["dual"]) if "dual" in facts else None,
         )
 
     def is_of(self, facts: Mapping[str, Any]) -> bool:
@@ -192,6 +198,7 @@ class AnnotateRequest:
             "--binning": settings.binning,
             "--voxel-size": self.voxel_size_angstrom,
             "--tilt-series-pixel": settings.tilt_series_pixel_angstrom,
+            "--dual": self.dual,
             "--device": None if settings.device == "auto" else settings.device,
         }
         for option, value in options.items():

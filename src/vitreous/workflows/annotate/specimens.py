@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -99,15 +100,22 @@ def specimens(
         values, labels = about_axis(values, style.tilt_axis), about_axis(labels, style.tilt_axis)
         made.append((values - values.mean(), labels))
         progress.advance()
-    for value, name in enumerate(class_names(particles)[: len(particles)], 1):
-        if not any((labels == value).any() for _, labels in made):
-            side = min(plan.shape) * spacing
-            text = f"{name} found no room in boxes {side:.0f} Å thin, which the network would learn it from"
-            raise InputError(text, remedy="leave it out, or work on wider voxels with --binning")
+    check_room(particles, [labels for _, labels in made], min(plan.shape) * spacing)
     gold = class_names(particles).index("gold") + 1
     power = np.mean([power_of(np.where(labels == gold, 0, values)) for values, labels in made])
     scale = np.float32(style.signal_deviation / np.sqrt(power))
     return [LabelledBox(np.ascontiguousarray(v * scale), np.ascontiguousarray(n)) for v, n in made]
+
+
+def check_room(
+    particles: Sequence[ParticleSpec], labels: Sequence[NDArray[Any]], thinnest_angstrom: float
+) -> None:
+    """Raise InputError if a structure is in none of the specimens."""
+    for value, name in enumerate(class_names(particles)[: len(particles)], 1):
+        if not any((one == value).any() for one in labels):
+            text = f"{name} found no room in boxes {thinnest_angstrom:.0f} Å thin, which the network would "
+            text += "learn it from"
+            raise InputError(text, remedy="leave it out, or work on wider voxels with --binning")
 
 
 def specimen_spec(
@@ -116,8 +124,9 @@ def specimen_spec(
     style: Style,
     plan: SpecimenPlan,
     index: int,
+    finer: int = 1,
 ) -> SimulationSpec:
-    """The index-th specimen: crowded more or less, with membranes and gold."""
+    """The index-th specimen: crowded more or less, with membranes and gold; in voxels so many times finer."""
     lowest, highest = style.tilt_range_deg or WITHOUT_WEDGE_DEG
     wanted = [spec.model_copy(update={"count": SHARE}) for spec in particles]
     beside = [ParticleSpec(structure=f"phantom:{name}", count=SHARE_OF_OTHERS) for name in others]
@@ -125,7 +134,10 @@ def specimen_spec(
     return SimulationSpec.model_validate(
         {
             "seed": (FIRST_SEED + 1000 * plan.seed + index) % 2**62,
-            "box": {"shape": plan.shape, "voxel_spacing_angstrom": style.simulated_spacing_angstrom},
+            "box": {
+                "shape": tuple(finer * side for side in plan.shape),
+                "voxel_spacing_angstrom": style.simulated_spacing_angstrom / finer,
+            },
             "particles": [spec.model_dump(exclude_none=True) for spec in (*wanted, *beside)],
             "packing": {"occupancy": OCCUPANCIES[index % len(OCCUPANCIES)]},
             "vesicles": {"count": 1, "radius_angstrom": (0.15 * reach, 0.4 * reach)},

@@ -10,9 +10,11 @@ from typing import Any
 
 from vitreous.core import Progress, Template
 from vitreous.inference import ComputeDevice, choose_device
+from vitreous.workflows.annotate.dual_specimens import Learnt, learnt_style
 from vitreous.workflows.annotate.request import AnnotateRequest
 from vitreous.workflows.annotate.specimens import class_names
 from vitreous.workflows.annotate.subject import Subject, diameter_of, open_subject
+from vitreous.workflows.dual.model import load_dual
 from vitreous.workflows.run_directory import RunDirectory
 from vitreous.workflows.simulate.spec import ParticleSpec
 from vitreous.workflows.simulate.structures import template_of
@@ -94,9 +96,17 @@ class Work:
         """Where to compute."""
         return choose_device(self.request.settings.device)
 
+    @cached_property
+    def learnt(self) -> Learnt | None:
+        """The DUAL that makes specimens look like the tomogram, if one is to."""
+        folder = self.request.dual
+        if folder is None:
+            return None
+        return learnt_style(load_dual(folder, self.request.settings.device), self.subject.style, folder)
+
     def open(self) -> None:
-        """Open structures and tomogram now; raises InputError for what cannot be used."""
-        _ = self.sizes, self.subject
+        """Open structures, tomogram and model now; raises InputError for what cannot be used."""
+        _ = self.sizes, self.subject, self.learnt
 
     def place(self, *parts: str) -> Path:
         """A path in the folder."""

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from vitreous.core import InputError, Normalization, Volume
 from vitreous.inference import choose_device
@@ -68,9 +69,13 @@ class DualModel:
             raise InputError(text, path=file, remedy=f"make it with voxels of {wanted:.4g} Å")
         check_memory(volume)
         data = np.asarray(volume.data, np.float32)
-        if is_density(file) and self.method.config.protein == "dark":
-            data = -data
+        if is_density(file):
+            data = self.as_in_tomograms(data)
         return volume, standardized_density(data, str(file), found)
+
+    def as_in_tomograms(self, density: NDArray[np.float32]) -> NDArray[np.float32]:
+        """A density (protein bright) in the contrast of the clean domain, which is the tomograms'."""
+        return -density if self.method.config.protein == "dark" else density
 
 
 AS_IS = {"mean": 0.0, "deviation": 1.0, "low": -math.inf, "high": math.inf}
