@@ -169,6 +169,7 @@ def test_an_interrupted_run_comes_to_the_same_verdict(scene, judged, tmp_path):
         ({"unseen": "nowhere.mrc"}, "nowhere.mrc"),
         ({"unseen": "thin.mrc"}, "thin.mrc: has 32 × 72 × 72 voxels"),
         ({"unseen": "wide.mrc"}, "wide.mrc: has voxels of another size"),
+        ({"unseen": "whole.mrc"}, "whole.mrc: shares its noise with"),
         ({"picks": "far.star"}, "far.star: no pick lies in"),
         ({"picks": "none.star"}, "none.star: holds no picks"),
         ({"picks": "even.mrc"}, "even.mrc: is of no type of particle file"),
@@ -181,6 +182,7 @@ def test_what_cannot_be_used_is_refused_before_anything_is_written(scene, tmp_pa
     write_volume(tmp_path / "even.mrc", even)
     write_volume(tmp_path / "thin.mrc", Volume(np.asarray(even.data)[:32].copy(), SPACING))
     write_volume(tmp_path / "wide.mrc", Volume(np.asarray(even.data)[::-1].copy(), 1.1 * SPACING))
+    write_volume(tmp_path / "whole.mrc", open_volume(scene / "tomogram.mrc"))
     write_picks(tmp_path / "far.star", np.array([[1e5, 0, 0]]), even.shape)
     write_picks(tmp_path / "none.star", np.zeros((0, 3)), even.shape)
     paths = {k: tmp_path / v for k, v in changed.items() if k in ("unseen", "picks")}

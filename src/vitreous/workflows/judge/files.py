@@ -15,6 +15,7 @@ from vitreous.core import InputError, Interrupted, Progress, SilentProgress
 from vitreous.evidence import NOT_FOUND, UNCLEAR
 from vitreous.inference.memory import BASE_BYTES
 from vitreous.io import check_writable, faults_in_words, file_sha256, write_text_atomic
+from vitreous.metrics import band_correlation
 from vitreous.picking import Picks
 from vitreous.report import TableSection, render_tables_report
 from vitreous.workflows.annotate import AnnotateRequest, AnnotateSettings
@@ -37,6 +38,8 @@ from vitreous.workflows.search_template import absolute_structure
 
 KIND = "judge"
 SAME = 1e-3  # relative difference of voxel spacings that comes from rounding
+FINEST = (0.4, 0.5)  # cycles/voxel: there is little but noise
+MOST_SHARED = 0.5  # a half and the whole have 0.7, two halves what signal there is
 SEEN = (
     "They may have been chosen in this very tomogram, whose noise then had a part in it: only a tomogram "
     "that picking has not seen can show that they are no noise (--unseen)."
@@ -235,7 +238,7 @@ def opened_alike(path: Path, work: Work) -> Subject:
     Raises
     ------
     InputError
-        If it cannot be used, or has another shape or voxel spacing.
+        If it cannot be used, has another shape or voxel spacing, or the noise of the first.
     """
     subject, asked = work.subject, work.request
     first, second = asked.input, path
@@ -256,6 +259,10 @@ def opened_alike(path: Path, work: Work) -> Subject:
         raise InputError(text, path=path, remedy=remedy)
     if abs(other.spacing_angstrom / subject.spacing_angstrom - 1) > SAME:
         raise InputError(f"has voxels of another size than {first}", path=path, remedy=remedy)
+    shared = abs(band_correlation(subject.finer(), other.finer(), FINEST))
+    if shared > MOST_SHARED:
+        text = f"shares its noise with {first} (correlation {shared:.2f} at the finest detail)"
+        raise InputError(text, path=path, remedy="give the other half, or leave it out")
     return other
 
 
