@@ -311,7 +311,15 @@ def test_most_of_a_tomogram_may_be_padding():
 def test_nothing_picked_is_not_found(tomogram, tmp_path):
     work = Work(asked(tomogram, tmp_path / "out"), SilentProgress())
     nothing = np.zeros((0, 3))
-    known = scored(work, "phantom:tric", nothing, nothing, (noise(1), noise(2)), np.random.default_rng(0))
+    known = scored(
+        work,
+        "phantom:tric",
+        nothing,
+        nothing,
+        (noise(1), noise(2)),
+        (work.subject.working,),
+        np.random.default_rng(0),
+    )
     assert judge_class(known.scores).outcome == NOT_FOUND
     assert known.better_than_mirror is None
     assert not known.also
@@ -342,7 +350,9 @@ def crowd(tmp_path, there, asked_for="phantom:tric", strength=0.7):
     path = write_volume(tmp_path / f"{there[8:]}.mrc", Volume(copies[0], 20.0))
     work = Work(asked(path, tmp_path / "out", (asked_for,), invert=True), SilentProgress())
     copies, centres = particles_in_noise(there, copies, strength)
-    return scored(work, asked_for, centres, centres, copies, np.random.default_rng(0))
+    return scored(
+        work, asked_for, centres, centres, copies, (work.subject.working,), np.random.default_rng(0)
+    )
 
 
 def test_another_complex_of_like_mass_is_not_taken_for_the_structure(tmp_path, fewer_places):
@@ -497,7 +507,15 @@ def test_the_best_of_noise_is_never_found_unless_what_chose_it_judges_it(tmp_pat
         best = boxes.aligned_at(searched, places, template.density).scores.numpy().argsort()[::-1][:12]
         picks = places[best]
         for copies, values in (((searched, judged), fair), ((searched, searched), unfair)):
-            known = scored(work, "phantom:tric", picks, picks, copies, np.random.default_rng(trial))
+            known = scored(
+                work,
+                "phantom:tric",
+                picks,
+                picks,
+                copies,
+                (work.subject.working,),
+                np.random.default_rng(trial),
+            )
             verdict = judge_class(known.scores)
             values.append(verdict.p_noise)
             outcomes += [verdict.outcome] if values is fair else []
@@ -514,11 +532,26 @@ def test_random_places_keep_away_from_picks_that_are_not_judged_too(tomogram, tm
     )
     work = Work(asked(tomogram, tmp_path / "out"), SilentProgress())
     everything = np.array([[300.0, 600.0, 600.0], [100.0, 200.0, 200.0]])
-    known = scored(
-        work, "phantom:tric", everything[:1], everything, (noise(1), noise(2)), np.random.default_rng(0)
-    )
+    pair, recorded, rng = (noise(1), noise(2)), (work.subject.working,), np.random.default_rng(0)
+    known = scored(work, "phantom:tric", everything[:1], everything, pair, recorded, rng)
     assert np.array_equal(kept_away[0], everything)
     assert judge_class(known.scores).outcome == UNCLEAR  # there is nothing to compare with
+
+
+def test_random_places_lie_where_both_volumes_were_recorded(tomogram, tmp_path, monkeypatch):
+    rooms = []
+    monkeypatch.setattr(
+        "vitreous.workflows.annotate.alignment.random_places",
+        lambda room, *_: rooms.append(room) or np.zeros((0, 3)),
+    )
+    work, half = Work(asked(tomogram, tmp_path / "out"), SilentProgress()), noise(3)
+    half[:, :32] = 0  # padded
+    where, pair = np.zeros((0, 3)), (noise(1), half)
+    for recorded in ((work.subject.working,), (work.subject.working, half)):
+        scored(work, "phantom:tric", where, where, pair, recorded, np.random.default_rng(0))
+    assert rooms[0][:, :20].all()
+    assert not rooms[1][:, :20].any()
+    assert np.array_equal(rooms[0][:, 50:], rooms[1][:, 50:])
 
 
 def test_boxes_aligned_in_blocks_keep_their_order(tomogram, tmp_path, monkeypatch):
@@ -793,7 +826,15 @@ def test_the_whole_chain_stops_goes_on_and_judges_noise_honestly(tomogram, tmp_p
     assert told["p_noise"] > 0.05
     work = Work(request, SilentProgress(), json.loads((folder / "run.json").read_text())["stages"])
     picks, searched = read_picks(work, "phantom:tric").positions_angstrom, work.subject.split(0)[0]
-    same = scored(work, "phantom:tric", picks[:12], picks, (searched, searched), np.random.default_rng(0))
+    same = scored(
+        work,
+        "phantom:tric",
+        picks[:12],
+        picks,
+        (searched, searched),
+        (work.subject.working,),
+        np.random.default_rng(0),
+    )
     assert judge_class(same.scores).p_noise < 0.01  # judged by what chose them, picks of noise look real
     run = json.loads((folder / "run.json").read_text(encoding="utf-8"))
     assert "pseudo_labels" in run["stages"]["train"]["figures"]

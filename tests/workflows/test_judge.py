@@ -3,20 +3,34 @@
 import json
 import re
 import shlex
+import shutil
 from dataclasses import replace
 
 import numpy as np
 import pytest
+from scipy.ndimage import gaussian_filter, median_filter
 
 from vitreous.core import InputError, Interrupted, Poses, SilentProgress, Volume
 from vitreous.evidence import FOUND, NOT_FOUND, UNCLEAR
-from vitreous.io import open_volume, write_relion5_particles, write_volume
+from vitreous.io import (
+    StarTable,
+    open_volume,
+    read_star,
+    write_relion5_particles,
+    write_star,
+    write_volume,
+)
+from vitreous.picking import Picks
 from vitreous.simulate import wedge_filtered
 from vitreous.workflows.annotate import AnnotateRequest, AnnotateSettings
 from vitreous.workflows.annotate.boxes import boxes_for
+from vitreous.workflows.annotate.subject import open_subject
 from vitreous.workflows.annotate.work import Work
 from vitreous.workflows.judge import JudgeRequest, judge, judge_file, rerender_judgement, resume_judging
-from vitreous.workflows.judge.files import SEEN
+from vitreous.workflows.judge.files import SEEN, centred
+from vitreous.workflows.judge.independence import likeness_of
+from vitreous.workflows.judge.picks import given_picks
+from vitreous.workflows.judge.unseen import MOST_SHARED, copies_of
 from vitreous.workflows.run_directory import RunDirectory
 from vitreous.workflows.simulate import SimulationSpec, simulate_tomogram
 
@@ -31,7 +45,7 @@ def few_places(monkeypatch):
     monkeypatch.setattr("vitreous.workflows.annotate.alignment.ELSEWHERE", PLACES)
 
 
-def write_picks(path, positions, shape, tomogram="scene"):
+def write_picks(path, positions, shape, tomogram="even"):
     turns = np.tile(np.eye(3), (len(positions), 1, 1))
     poses = Poses(turns, positions, ("particle",) * len(positions))
     return write_relion5_particles(
@@ -83,6 +97,7 @@ def test_a_request_survives_its_record_and_is_a_command(tmp_path):
         tmp_path / "picks.star",
         tmp_path / "odd.mrc",
         4.75,
+        "TS_1",
     )
     again = JudgeRequest.from_json(json.loads(json.dumps(request.to_json())), request.asked.output)
     assert again == request
@@ -90,7 +105,9 @@ def test_a_request_survives_its_record_and_is_a_command(tmp_path):
     assert words[:4] == ["vitreous", "judge", str(tmp_path / "a b.mrc"), str(tmp_path / "picks.star")]
     for option in ("--structure phantom:tric", "--against phantom:groel", "--tilt-range -50 60"):
         assert option in request.command()
-    assert {"--no-invert", "--seed", "--binning", "--coordinate-pixel", "--unseen"} <= set(words)
+    assert {"--no-invert", "--seed", "--binning", "--coordinate-pixel", "--unseen", "--tomogram-name"} <= set(
+        words
+    )
 
 
 def test_picks_are_found_by_the_half_that_picking_has_not_seen(judged, scene):
@@ -170,21 +187,37 @@ def test_an_interrupted_run_comes_to_the_same_verdict(scene, judged, tmp_path):
         ({"unseen": "thin.mrc"}, "thin.mrc: has 32 × 72 × 72 voxels"),
         ({"unseen": "wide.mrc"}, "wide.mrc: has voxels of another size"),
         ({"unseen": "whole.mrc"}, "whole.mrc: shares its noise with"),
+        ({"unseen": "smooth.mrc"}, "smooth.mrc: shares its noise with"),
+        ({"unseen": "median.mrc"}, "median.mrc: shares its noise with"),
+        ({"unseen": "turned.mrc"}, "turned.mrc: has the contrast turned over"),
+        ({"unseen": "elsewhere.mrc"}, "elsewhere.mrc: does not show the same specimen"),
         ({"picks": "far.star"}, "far.star: no pick lies in"),
         ({"picks": "none.star"}, "none.star: holds no picks"),
         ({"picks": "even.mrc"}, "even.mrc: is of no type of particle file"),
+        ({"picks": "two.json"}, "two.json"),
         ({"structure": "phantom:nothing"}, "no phantom 'nothing'"),
         ({"against": ("phantom:tric",)}, "given twice"),
     ],
 )
 def test_what_cannot_be_used_is_refused_before_anything_is_written(scene, tmp_path, changed, text):
-    even = open_volume(scene / "even.mrc")
-    write_volume(tmp_path / "even.mrc", even)
-    write_volume(tmp_path / "thin.mrc", Volume(np.asarray(even.data)[:32].copy(), SPACING))
-    write_volume(tmp_path / "wide.mrc", Volume(np.asarray(even.data)[::-1].copy(), 1.1 * SPACING))
-    write_volume(tmp_path / "whole.mrc", open_volume(scene / "tomogram.mrc"))
+    even, odd, whole = (
+        np.array(open_volume(scene / f"{name}.mrc").data, np.float32) for name in ("even", "odd", "tomogram")
+    )
+    volumes = {
+        "even": even,
+        "thin": even[:32],
+        "whole": whole,
+        "smooth": gaussian_filter(whole, 1),
+        "median": median_filter(whole, 3),
+        "turned": -odd,
+        "elsewhere": np.roll(odd, 36, axis=2),
+    }
+    for name, values in volumes.items():
+        write_volume(tmp_path / f"{name}.mrc", Volume(np.ascontiguousarray(values), SPACING))
+    write_volume(tmp_path / "wide.mrc", Volume(np.ascontiguousarray(even[::-1]), 1.1 * SPACING))
     write_picks(tmp_path / "far.star", np.array([[1e5, 0, 0]]), even.shape)
     write_picks(tmp_path / "none.star", np.zeros((0, 3)), even.shape)
+    (tmp_path / "two.json").write_text("[]")
     paths = {k: tmp_path / v for k, v in changed.items() if k in ("unseen", "picks")}
     request = asked(scene, tmp_path / "out", tomogram=tmp_path / "even.mrc", **{**changed, **paths})
     with pytest.raises(InputError, match=re.escape(text)):
@@ -192,30 +225,159 @@ def test_what_cannot_be_used_is_refused_before_anything_is_written(scene, tmp_pa
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.parametrize("snr", [0.05, 0.3, 3.0])
+@pytest.mark.parametrize("binning", [1, 2])
+def test_noises_that_are_independent_are_told_from_shared_ones(tmp_path, snr, binning):
+    """Whatever the specimen is worth: 0.15 parts them, a fifth of the same noise is enough."""
+    spec = {
+        "seed": 8,
+        "box": {"shape": (48, 96, 96), "voxel_spacing_angstrom": 10.0},
+        "particles": [{"structure": "phantom:tric", "count": 10}],
+        "imaging": {"snr": snr, "defocus_um": 3.5},
+    }
+    made = simulate_tomogram(SimulationSpec.model_validate(spec))
+    even, odd = (np.asarray(half.data) for half in (made.even, made.odd))
+
+    def subject(values):
+        path = write_volume(tmp_path / "one.mrc", Volume(values, 10.0), overwrite=True)
+        settings = AnnotateSettings(binning=binning, invert=False, tilt_range_deg=TILTS)
+        return open_subject(AnnotateRequest(path, ("phantom:tric",), tmp_path / "out", settings), [])
+
+    first = subject(even)
+    independent = likeness_of(first, subject(odd))
+    assert independent.noise < 0.1
+    assert independent.specimen == pytest.approx(independent.expected, abs=0.12)
+    assert likeness_of(first, subject(0.2 * even + 0.8 * odd)).noise > MOST_SHARED
+    assert likeness_of(first, subject(0.5 * even + 0.5 * odd)).noise > 0.6
+
+
 def test_inputs_are_never_replaced(scene, tmp_path):
     (tmp_path / "averages").mkdir()
-    half = write_volume(tmp_path / "averages" / "tric_half1.mrc", open_volume(scene / "odd.mrc"))
+    half = write_volume(tmp_path / "averages" / "mine.mrc", open_volume(scene / "odd.mrc"))
     before = half.read_bytes()
     request = asked(scene, tmp_path, unseen=half)
     for overwrite in (False, True):
         again = replace(request, asked=replace(request.asked, overwrite=overwrite))
         with pytest.raises(InputError, match="would be replaced by the result"):
             judge_file(again, SilentProgress())
+    with pytest.raises(InputError, match="is there already, and of no run"):
+        judge_file(asked(scene, tmp_path), SilentProgress())
     assert half.read_bytes() == before
 
 
-def test_picks_outside_are_left_out_and_told(scene, tmp_path):
-    even = open_volume(scene / "even.mrc")
-    outside = np.array([[300.0, 700.0, 700.0], [300.0, 700.0, -500.0]])
-    write_picks(tmp_path / "picks.star", outside, even.shape)
-    facts = judge(
-        scene / "even.mrc",
+def test_nothing_of_an_earlier_verdict_is_left(scene, judged, tmp_path):
+    folder = shutil.copytree(judged[1], tmp_path / "run")
+    few = np.array([[300.0, 700.0, 700.0]])
+    write_picks(tmp_path / "picks.star", few, (36, 72, 72))
+    request = asked(scene, folder, picks=tmp_path / "picks.star", structure="phantom:p97")
+    judge_file(replace(request, asked=replace(request.asked, overwrite=True)), SilentProgress())
+    assert not list(folder.rglob("tric_half*.mrc"))
+    assert "phantom:tric" not in (folder / "run.json").read_text()
+
+
+def given(scene, path, **changed):
+    request = asked(scene, path.parent / "out", picks=path)
+    work = Work(request.asked, SilentProgress())
+    return given_picks(replace(request, **changed), work.subject, 100.0)
+
+
+def test_picks_outside_and_those_made_twice_are_left_out_and_told(scene, tmp_path):
+    """What is counted twice would be taken for two witnesses."""
+    places = np.array(
+        [[300, 700, 700], [300, 700, -500], [320, 720, 700], [300, 760, 760], [300, 400, 400.0]]
+    )
+    path = write_picks(tmp_path / "picks.star", places, (36, 72, 72))
+    found = given(scene, path)
+    assert np.allclose(found.picks.positions_angstrom, places[[0, 4]], atol=0.01)
+    assert [text.split()[:2] for text in found.notes] == [["1", "picks"], ["2", "picks"]]
+    assert "outside" in found.notes[0]
+    assert "within 100 Å of better ones" in found.notes[1]
+    assert (
+        len(
+            given(
+                scene, write_picks(tmp_path / "many.star", np.repeat(places[:1], 60, 0), (36, 72, 72))
+            ).picks
+        )
+        == 1
+    )
+
+
+def test_picks_that_meet_on_one_particle_are_one(scene, tmp_path):
+    request = asked(scene, tmp_path / "out")
+    work = Work(request.asked, SilentProgress())
+    true = given_picks(request, work.subject, 1.0).picks.positions_angstrom
+    beside = true[[0, 0, 1]] + np.array([(0, -30, 0), (0, 30, 0), (0, 0, 0)])
+    found = centred(work, "phantom:tric", Picks(beside, np.arange(3.0)), copies_of(work, None))
+    assert len(found) == 2
+    near = np.linalg.norm(found.positions_angstrom[:, None] - true[None, :2], axis=2).min(axis=1)
+    assert (near < 30).all()
+
+
+def test_the_picks_of_one_tomogram_are_read_from_a_file_of_many(scene, tmp_path):
+    shape, first, second = (36, 72, 72), np.array([[300, 700, 700.0]]), np.array([[300, 400, 400.0]])
+    one, two = (
+        write_picks(tmp_path / f"{name}.star", places, shape, name)
+        for name, places in (("even", first), ("TS_02", second))
+    )
+    tables, others = read_star(one), read_star(two)
+    columns = {
+        key: (*column, *others["particles"].columns[key])
+        for key, column in tables["particles"].columns.items()
+    }
+    both = tmp_path / "both.star"
+    write_star(both, {**tables, "particles": StarTable(columns)})
+    assert np.allclose(given(scene, both).picks.positions_angstrom, first, atol=0.01)
+    named = given(scene, both, tomogram_name="TS_02")
+    assert np.allclose(named.picks.positions_angstrom, second, atol=0.01)
+    assert not named.doubts
+    with pytest.raises(InputError, match="holds no picks in a tomogram TS_03, but in even, TS_02"):
+        given(scene, both, tomogram_name="TS_03")
+    assert "was taken to be it" in " ".join(given(scene, two).doubts)
+    columns["rlnTomoName"] = ("TS_01", "TS_02")
+    write_star(both, {**tables, "particles": StarTable(columns)}, overwrite=True)
+    with pytest.raises(InputError, match=r"which of them is even.mrc cannot be told.*--tomogram-name"):
+        given(scene, both)
+
+
+def test_where_picks_may_not_lie_where_they_are_taken_to_lie_nothing_is_said_to_be_absent(scene, tmp_path):
+    """Of a tomogram that is called otherwise: the places are those of another specimen, most likely."""
+    places = np.random.default_rng(4).uniform((200, 300, 300), (500, 1100, 1100), (12, 3))
+    path = write_picks(tmp_path / "picks.star", places, (36, 72, 72), "TS_99")
+    facts = judge_file(asked(scene, tmp_path / "out", picks=path), SilentProgress())
+    assert any("TS_99" in text for text in facts["warnings"])
+    assert facts["judged"]["outcome"] == UNCLEAR
+    assert any("TS_99" in text for text in facts["judged"]["reasons"])
+
+
+def test_a_half_in_finer_voxels_judges_too(tmp_path):
+    """Searched in 20 Å and averaged in 10: every step has its own voxels."""
+    spec = {
+        "seed": 6,
+        "box": {"shape": (56, 120, 120), "voxel_spacing_angstrom": 10.0},
+        "particles": [{"structure": "phantom:ribosome", "count": 12}],
+        "imaging": {"snr": 0.3, "defocus_um": 3.0},
+    }
+    made = simulate_tomogram(SimulationSpec.model_validate(spec))
+    for name in ("even", "odd"):
+        write_volume(tmp_path / f"{name}.mrc", getattr(made, name))
+    where = made.grand_model.poses.positions_angstrom + np.random.default_rng(0).uniform(-25, 25, (12, 3))
+    turns = np.tile(np.eye(3), (12, 1, 1))
+    write_relion5_particles(
         tmp_path / "picks.star",
-        "phantom:tric",
+        Poses(turns, where, ("particle",) * 12),
+        tomogram_name="even",
+        shape=made.tomogram.shape,
+        voxel_spacing_angstrom=10.0,
+    )
+    facts = judge(
+        tmp_path / "even.mrc",
+        tmp_path / "picks.star",
+        "phantom:ribosome",
         tmp_path / "out",
-        unseen=scene / "odd.mrc",
+        unseen=tmp_path / "odd.mrc",
         tilt_range_deg=TILTS,
     )
-    assert facts["judged"]["all_picks"] == 1
-    assert any("1 picks lie outside" in text for text in facts["warnings"])
-    assert facts["judged"]["outcome"] != FOUND
+    assert facts["judged"]["outcome"] == FOUND, facts["judged"]["reasons"]
+    half = open_volume(tmp_path / "out/averages/ribosome_half1.mrc")
+    assert half.voxel_spacing_angstrom == (10.0,) * 3
+    assert facts["average"]["detail"]["p_value"] <= 0.05

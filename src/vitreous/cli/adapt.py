@@ -22,7 +22,7 @@ from vitreous.cli.options import (
     budget_of,
     configuration,
 )
-from vitreous.cli.segment import Fitted, Inverted, checked_fit
+from vitreous.cli.segment import Fitted, Inverted
 
 METHODS = "vox-uda, source-only, supervised, dann, pdam, asc, le-uda."
 DENOISERS = "Of the target, for its pseudo-labels: none, ibf, bf, ngm, noise-model."
@@ -66,6 +66,7 @@ def adapt_command(
     progress = ConsoleProgress(quiet=quiet)
 
     from vitreous.workflows.adapt import AdaptRequest, adapt
+    from vitreous.workflows.subtomograms.loading import checked_fit
 
     config = configuration(config)
     request = AdaptRequest(

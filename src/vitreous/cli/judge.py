@@ -34,8 +34,8 @@ def judge_command(
     unseen: Annotated[
         Path | None,
         typer.Option(
-            help="Tomogram with independent noise that picking has not seen, such as the other half; without "
-            "one nothing is said to be found."
+            help="Tomogram with independent noise that picking has not seen: the other half, if FILE is the "
+            "half that was picked in. Without one nothing is said to be found."
         ),
     ] = None,
     against: Annotated[
@@ -51,6 +51,9 @@ def judge_command(
     ] = None,
     binning: Annotated[int | None, typer.Option(help="Compare in voxels so many times wider.")] = None,
     coordinate_pixel: CoordinatePixel = None,
+    tomogram_name: Annotated[
+        str | None, typer.Option(help="What the picks call the tomogram; else as its file is called.")
+    ] = None,
     invert: Inverted = None,
     voxel_size: VoxelSize = None,
     max_memory: MaxMemory = None,
@@ -74,6 +77,7 @@ def judge_command(
             against=against or (),
             voxel_size_angstrom=voxel_size,
             coordinate_pixel_angstrom=coordinate_pixel,
+            tomogram_name=tomogram_name,
             overwrite=overwrite,
             progress=progress,
             seed=seed,
@@ -89,5 +93,5 @@ def judge_command(
 def show_judged(facts: dict[str, Any], *, as_json: bool) -> None:
     """Print the verdict, and where everything is."""
     found = facts["judged"]
-    lines = [f"{facts['structure']}: {found['said']}", *found["reasons"], *places(facts)]
+    lines = [f"{facts['structure']}: {found['said']}", *found["reasons"], *found["also"], *places(facts)]
     print_result(facts, lines, as_json=as_json)

@@ -9,7 +9,6 @@ import typer
 
 from vitreous.cli.console import ConsoleProgress, print_result
 from vitreous.cli.options import Device, Json, Overwrite, Quiet, VoxelSize
-from vitreous.core.errors import InputError
 
 FIT_HELP = (
     "Voxels or sizes that differ: refuse, resample (band-limited, then cut or continued), or resize "
@@ -62,7 +61,7 @@ def segment_command(
             output,
             run_dir=run_dir,
             progress=progress,
-            fit=checked_fit(fit),
+            fit=fit,
             invert=invert,
             probabilities=probabilities,
             voxel_size_angstrom=voxel_size,
@@ -70,14 +69,6 @@ def segment_command(
             overwrite=overwrite,
         )
         show_segmented(facts, as_json=json)
-
-
-def checked_fit(text: str) -> Any:
-    """The option as one of its values."""
-    known = ("refuse", "resample", "resize")
-    if text not in known:
-        raise InputError(f"--fit {text} is unknown", remedy=f"use one of {', '.join(known)}")
-    return text
 
 
 def show_segmented(facts: dict[str, Any], *, as_json: bool) -> None:

@@ -3,7 +3,7 @@
 from vitreous.picking.dog import DogConfig, blob_diameter, dog_bytes, pick_blobs, sigmas_voxel
 from vitreous.picking.labels import LabelConfig, class_diameter, labels_bytes, pick_labels
 from vitreous.picking.matched_filter import SearchSpace
-from vitreous.picking.peaks import Picked, Picks
+from vitreous.picking.peaks import Picked, Picks, merged
 from vitreous.picking.template import Matched, TemplateConfig, match_template, template_bytes
 
 __all__ = [
@@ -19,6 +19,7 @@ __all__ = [
     "dog_bytes",
     "labels_bytes",
     "match_template",
+    "merged",
     "pick_blobs",
     "pick_labels",
     "sigmas_voxel",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -120,19 +121,20 @@ def scored(
     positions: NDArray[np.float64],
     everything: NDArray[np.float64],
     copies: tuple[Array, Array],
+    recorded: Sequence[Array],
     rng: np.random.Generator,
 ) -> Judgeable:
     """Scores of some picks of a structure, of its decoys and of random places; and of the mirror image.
 
     Scores of a template are in deviations from those that it has at random places. These keep away from
     everything that was picked of the structure: with particles among them chance looks too good. `copies`:
-    the tomogram that was searched, and the one that judges.
+    the tomogram that was searched, and the one that judges; `recorded`: where places may lie.
     """
     template = work.templates[name]
     boxes = boxes_for(work, template)
     apart = 0.5 * diameter_of(template)
     spacing = boxes.spacing_angstrom
-    room = room_for(work.subject.working, boxes.side)
+    room = np.logical_and.reduce([room_for(volume, boxes.side) for volume in recorded])
     empty = random_places(room, spacing, everything, apart, rng, ELSEWHERE)
     picked, elsewhere = (Sight.of(boxes, *copies, places) for places in (positions, empty))
 

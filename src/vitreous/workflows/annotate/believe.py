@@ -120,15 +120,17 @@ def judge(work: Work) -> dict[str, Any]:
     found: dict[str, Any] = {}
     work.progress.start("judging", len(work.sizes))
     for name in work.sizes:
-        averages = work.facts["average"]["averages"][name]
+        averages, everything = work.facts["average"]["averages"][name], read_picks(work, name)
         found[name] = judged(
             work,
             name,
-            read_picks(work, name),
+            some_of(work, everything),
+            everything,
             averages,
             copies,
             doubts_of(work.facts, name),
             len(work.sizes),
+            recorded=(work.subject.working,),
         )
         work.progress.advance()
     return {"structures": found}
@@ -137,11 +139,14 @@ def judge(work: Work) -> dict[str, Any]:
 def judged(
     work: Work,
     name: str,
+    looked: Picks,
     everything: Picks,
     averages: Mapping[str, Any],
     copies: tuple[Array, Array],
     doubts: Sequence[str],
     structures: int,
+    *,
+    recorded: Sequence[Array],
 ) -> dict[str, Any]:
     """The verdict on one structure, in plain values.
 
@@ -151,26 +156,31 @@ def judged(
         The tomogram and all structures that are compared.
     name
         Of the structure.
+    looked
+        Those of its picks that are looked at.
     everything
-        All its picks, of which some are looked at.
+        All its picks, which random places keep away from.
     averages
-        What `halves_of` found of these.
+        What `halves_of` found of those that are looked at.
     copies
         The tomogram that was searched, and what judges.
     doubts
         Why picks may be missing, sentences.
     structures
         How many are judged in this tomogram.
+    recorded
+        Volumes like the copies: random places lie where each of them was recorded.
     """
     rng = np.random.default_rng([JUDGE_SEED, work.request.settings.seed, 1 + list(work.sizes).index(name)])
-    picks = some_of(work, everything)
-    known = scored(work, name, picks.positions_angstrom, everything.positions_angstrom, copies, rng)
+    positions = looked.positions_angstrom
+    known = scored(work, name, positions, everything.positions_angstrom, copies, recorded, rng)
     detail = averages.get("detail")
     told = DetailEvidence(**{**detail, "band_angstrom": tuple(detail["band_angstrom"])}) if detail else None
     verdict = judge_class(known.scores, structures=structures, detail=told, doubts=doubts)
+    some = "" if len(looked) == len(everything) else f", {len(looked)} looked at"
     return {
         **asdict(verdict),
-        "said": f"{verdict.outcome} ({len(everything)} picks)",
+        "said": f"{verdict.outcome} ({len(everything)} picks{some})",
         "all_picks": len(everything),
         "share better than its mirror image": known.better_than_mirror,
         "also": known.also,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -69,7 +70,8 @@ def simulate(work: Work) -> dict[str, Any]:
         binned = subject.prepared.binning > 1
         boxes = specimens(work.particles, subject.style, plan, work.progress, binned=binned)
     else:
-        deviation = float(subject.working.std())
+        # As both were measured, where there is no gold.
+        deviation = math.sqrt(float(subject.noise.mean()) + subject.style.signal_deviation**2)
         boxes = dual_specimens(work.learnt, work.particles, subject.style, plan, deviation, work.progress)
     spacing = as_spacing(subject.style.simulated_spacing_angstrom)
     for index, box in enumerate(boxes):

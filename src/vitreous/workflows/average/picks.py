@@ -37,10 +37,10 @@ def read_picks(
         sizes = {name: triple(volume, spacing_angstrom) for name, volume in named.items()}
         pixel = request.settings.coordinate_pixel_angstrom
         table = read_relion_particles(path, sizes_angstrom=sizes, coordinate_pixel_angstrom=pixel)
-        check_pixel(request, in_pixels=not any(CENTERED[0] in one for one in table.tables.values()))
+        check_pixel(pixel, path, in_pixels=in_pixels(table))
         check_any(path, table.poses)
         return table, named
-    check_pixel(request, in_pixels=False)
+    check_pixel(request.settings.coordinate_pixel_angstrom, path, in_pixels=False)
     particles = read_particles(
         path,
         voxel_spacing_angstrom=request.voxel_size_angstrom,
@@ -55,11 +55,16 @@ def read_picks(
     return as_relion(particles, named, spacing_angstrom), named
 
 
-def check_pixel(request: AverageRequest, *, in_pixels: bool) -> None:
+def in_pixels(table: RelionParticles) -> bool:
+    """Whether a file of RELION counts in pixels."""
+    return not any(CENTERED[0] in one for one in table.tables.values())
+
+
+def check_pixel(pixel_angstrom: float | None, path: Path, *, in_pixels: bool) -> None:
     """Raise InputError for a pixel of coordinates that has nothing to say."""
-    if request.settings.coordinate_pixel_angstrom is not None and not in_pixels:
+    if pixel_angstrom is not None and not in_pixels:
         text = "--coordinate-pixel goes with picks in pixels, as RELION 4 has them"
-        raise InputError(text, path=request.picks, remedy="leave it out")
+        raise InputError(text, path=path, remedy="leave it out")
 
 
 def check_any(path: Path, poses: Mapping[str, Poses]) -> None:

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 from vitreous.workflows.annotate import AnnotateRequest
-from vitreous.workflows.average import AverageRequest, AverageSettings
 
 
 @dataclass(frozen=True)
@@ -28,12 +27,15 @@ class JudgeRequest:
         has not seen; None if there is none.
     coordinate_pixel_angstrom
         Of picks that count in pixels; None for what their file says.
+    tomogram_name
+        What the picks call the tomogram; None for what the name of its file tells.
     """
 
     asked: AnnotateRequest
     picks: Path
     unseen: Path | None = None
     coordinate_pixel_angstrom: float | None = None
+    tomogram_name: str | None = None
 
     @property
     def structure(self) -> str:
@@ -45,12 +47,6 @@ class JudgeRequest:
         """The files that are read, without those of structures."""
         return [self.asked.input, self.picks, *([] if self.unseen is None else [self.unseen])]
 
-    def averaging(self) -> AverageRequest:
-        """How `vitreous average` would read these picks."""
-        settings = AverageSettings(coordinate_pixel_angstrom=self.coordinate_pixel_angstrom)
-        asked = self.asked
-        return AverageRequest((asked.input,), self.picks, asked.output, settings, asked.voxel_size_angstrom)
-
     def to_json(self) -> dict[str, Any]:
         """Plain values for `run.json`; the folder and `overwrite` belong to one call."""
         return {
@@ -58,6 +54,7 @@ class JudgeRequest:
             "picks": str(self.picks),
             "unseen": None if self.unseen is None else str(self.unseen),
             "coordinate_pixel_angstrom": self.coordinate_pixel_angstrom,
+            "tomogram_name": self.tomogram_name,
         }
 
     @classmethod
@@ -74,6 +71,7 @@ class JudgeRequest:
             Path(facts["picks"]),
             None if facts["unseen"] is None else Path(facts["unseen"]),
             facts["coordinate_pixel_angstrom"],
+            facts["tomogram_name"],
         )
 
     def is_of(self, facts: Mapping[str, Any]) -> bool:
@@ -95,6 +93,7 @@ class JudgeRequest:
             "--binning": settings.binning,
             "--voxel-size": asked.voxel_size_angstrom,
             "--coordinate-pixel": self.coordinate_pixel_angstrom,
+            "--tomogram-name": self.tomogram_name,
         }
         for option, value in options.items():
             words += [] if value is None else [option, str(value)]

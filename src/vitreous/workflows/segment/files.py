@@ -44,7 +44,7 @@ from vitreous.workflows.segment.tomogram import (
     segment_tomogram,
     write_segmentation,
 )
-from vitreous.workflows.subtomograms.loading import skipped_warning
+from vitreous.workflows.subtomograms.loading import checked_fit, skipped_warning
 from vitreous.workflows.subtomograms.opening import is_set
 
 KIND = "segment"
@@ -94,6 +94,7 @@ def segment(
     output: str | Path,
     *,
     run_dir: str | Path | None = None,
+    fit: str = "refuse",
     progress: Progress | None = None,
     **settings: Any,
 ) -> dict[str, Any]:
@@ -109,10 +110,12 @@ def segment(
         The label volume; for subtomograms a folder or a `.zarr` store.
     run_dir
         Where the report goes; beside the output if None.
+    fit
+        What to do with voxels or sizes that differ: "refuse", "resample" or "resize".
     progress
         Receives progress; silent by default.
     **settings
-        Other fields of `SegmentRequest`, such as `probabilities`, `fit` or `invert`.
+        Other fields of `SegmentRequest`, such as `probabilities` or `invert`.
 
     Returns
     -------
@@ -126,7 +129,8 @@ def segment(
     """
     place = Path(output).absolute()
     folder = place.parent / f"{plain_name(place)}.run" if run_dir is None else Path(run_dir).absolute()
-    request = SegmentRequest(Path(file).absolute(), place, Path(model).absolute(), folder, **settings)
+    paths = Path(file).absolute(), place, Path(model).absolute(), folder
+    request = SegmentRequest(*paths, checked_fit(fit), **settings)
     return segment_file(request, progress or SilentProgress())
 
 

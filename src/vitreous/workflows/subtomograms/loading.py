@@ -18,10 +18,18 @@ from vitreous.workflows.dual.domains import NEARLY, rescaled
 from vitreous.workflows.subtomograms.opening import Box, BoxSource, even_spacing
 
 Fit = Literal["refuse", "resample", "resize"]
-FITS = ("refuse", "resample", "resize")
+FITS: tuple[Fit, ...] = ("refuse", "resample", "resize")
 FEWEST_FOR_CONTRAST = 20  # subtomograms; of fewer nothing is concluded about their contrast
 SURE = 4.0  # standard errors
 FIT_REMEDY = "add --fit resample, or --fit resize to stretch boxes as the Vox-UDA paper does"
+
+
+def checked_fit(text: str) -> Fit:
+    """A word as one of `FITS`; InputError if it is none."""
+    for fit in FITS:
+        if fit == text:
+            return fit
+    raise InputError(f"--fit {text} is unknown", remedy=f"use one of {', '.join(FITS)}")
 
 
 @dataclass(frozen=True)
