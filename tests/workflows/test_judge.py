@@ -27,16 +27,16 @@ from vitreous.workflows.annotate.boxes import boxes_for
 from vitreous.workflows.annotate.subject import open_subject
 from vitreous.workflows.annotate.work import Work
 from vitreous.workflows.judge import JudgeRequest, judge, judge_file, rerender_judgement, resume_judging
-from vitreous.workflows.judge.files import SEEN, centred
+from vitreous.workflows.judge.files import SEEN, centred, evidence_of
 from vitreous.workflows.judge.independence import likeness_of
 from vitreous.workflows.judge.picks import given_picks
-from vitreous.workflows.judge.unseen import MOST_SHARED, copies_of
+from vitreous.workflows.judge.unseen import MOST_SHARED, Copies, copies_of
 from vitreous.workflows.run_directory import RunDirectory
 from vitreous.workflows.simulate import SimulationSpec, simulate_tomogram
 
 SPACING = 20.0
 TILTS = (-60.0, 60.0)
-PLACES = 48
+PLACES = 32
 
 
 @pytest.fixture(autouse=True)
@@ -157,9 +157,10 @@ def test_best_matches_in_noise_are_not_found_in_other_noise(tmp_path):
     write_picks(tmp_path / "picks.star", places[np.argsort(-scores.numpy())[:20]], shape)
     facts = judge_file(request, SilentProgress())
     assert facts["judged"]["outcome"] == NOT_FOUND, facts["judged"]["reasons"]
-    seen = judge_file(asked(tmp_path, tmp_path / "seen", unseen=None), SilentProgress())["judged"]
-    assert seen["outcome"] != FOUND
-    assert seen["p_noise"] < 0.05 < facts["judged"]["p_noise"]  # what the rule is for
+    assert facts["judged"]["p_noise"] > 0.05
+    same, nothing = work.subject.working, given_picks(request, work.subject, 1.0)
+    _, seen = evidence_of(request, work, nothing, Copies(same, same, (same, same), (same,)))
+    assert seen["p_noise"] < 0.01  # what the rule is for
 
 
 def test_an_interrupted_run_comes_to_the_same_verdict(scene, judged, tmp_path):
@@ -225,8 +226,7 @@ def test_what_cannot_be_used_is_refused_before_anything_is_written(scene, tmp_pa
     assert not (tmp_path / "out").exists()
 
 
-@pytest.mark.parametrize("snr", [0.05, 0.3, 3.0])
-@pytest.mark.parametrize("binning", [1, 2])
+@pytest.mark.parametrize(("snr", "binning"), [(0.05, 1), (0.05, 2), (0.3, 1), (0.3, 2), (3.0, 1)])
 def test_noises_that_are_independent_are_told_from_shared_ones(tmp_path, snr, binning):
     """Whatever the specimen is worth: 0.15 parts them, a fifth of the same noise is enough."""
     spec = {
@@ -353,18 +353,18 @@ def test_a_half_in_finer_voxels_judges_too(tmp_path):
     """Searched in 20 Å and averaged in 10: every step has its own voxels."""
     spec = {
         "seed": 6,
-        "box": {"shape": (56, 120, 120), "voxel_spacing_angstrom": 10.0},
-        "particles": [{"structure": "phantom:ribosome", "count": 12}],
+        "box": {"shape": (56, 104, 104), "voxel_spacing_angstrom": 10.0},
+        "particles": [{"structure": "phantom:ribosome", "count": 10}],
         "imaging": {"snr": 0.3, "defocus_um": 3.0},
     }
     made = simulate_tomogram(SimulationSpec.model_validate(spec))
     for name in ("even", "odd"):
         write_volume(tmp_path / f"{name}.mrc", getattr(made, name))
-    where = made.grand_model.poses.positions_angstrom + np.random.default_rng(0).uniform(-25, 25, (12, 3))
-    turns = np.tile(np.eye(3), (12, 1, 1))
+    where = made.grand_model.poses.positions_angstrom + np.random.default_rng(0).uniform(-25, 25, (10, 3))
+    turns = np.tile(np.eye(3), (10, 1, 1))
     write_relion5_particles(
         tmp_path / "picks.star",
-        Poses(turns, where, ("particle",) * 12),
+        Poses(turns, where, ("particle",) * 10),
         tomogram_name="even",
         shape=made.tomogram.shape,
         voxel_spacing_angstrom=10.0,
