@@ -1,6 +1,7 @@
 """Simulated tomograms as files: complete, consistent, the same bytes again, made once."""
 
 import json
+import shutil
 import tomllib
 
 import numpy as np
@@ -191,6 +192,51 @@ def test_what_is_not_ours_stays(tmp_path, overwrite):
         simulate_files(SimulateRequest(small(), tmp_path, overwrite=overwrite), SilentProgress())
     assert (tmp_path / "tomogram_000" / "mine.txt").read_text() == "keep"
     assert not (tmp_path / "run.json").exists()
+
+
+@pytest.mark.parametrize("overwrite", [False, True])
+@pytest.mark.parametrize("kind", ["noise", "structure", "specification", "behind a link"])
+def test_inputs_in_the_folder_are_neither_removed_nor_replaced(made, tmp_path, kind, overwrite):
+    folder = tmp_path / "run"
+    shutil.copytree(made.output, folder)
+    (folder / "tomogram_001").rename(folder / "tomogram_077")  # of more tomograms than are asked for now
+    tomogram, spec = folder / "tomogram_077" / "tomogram.mrc", small()
+    output, source, named = folder, "", tomogram
+    if kind == "specification":
+        source, named = str(folder / "spec.toml"), folder / "spec.toml"
+    elif kind == "structure":
+        spec = small(particles=[{"structure": str(tomogram), "mass_kda": 500.0, "count": 1}])
+    else:
+        spec = small(imaging={"noise_like": str(tomogram)})
+    if kind == "behind a link":
+        output = tmp_path / "link"
+        output.symlink_to(folder)
+    before = {file: file.read_bytes() for file in folder.rglob("*") if file.is_file()}
+    with pytest.raises(InputError) as fault:
+        simulate_files(SimulateRequest(spec, output, source, overwrite=overwrite), SilentProgress())
+    assert str(fault.value) == f"{named}: would be replaced by the result; choose another -o"
+    assert {file: file.read_bytes() for file in folder.rglob("*") if file.is_file()} == before
+
+
+def test_a_folder_that_is_an_input_gets_no_tomograms(tmp_path):
+    store = vitreous.write_volume(
+        tmp_path / "noise.zarr", vitreous.Volume(np.ones((8, 8, 8), np.float32), SPACING)
+    )
+    spec = small(imaging={"noise_like": str(store)})
+    with pytest.raises(InputError, match=r"noise\.zarr/run: lies in .*noise\.zarr; choose another -o"):
+        simulate_files(SimulateRequest(spec, store / "run"), SilentProgress())
+    assert not (store / "run").exists()
+
+
+def test_inputs_beside_the_tomograms_stay(tmp_path):
+    folder = tmp_path / "run"
+    folder.mkdir()
+    source = folder / "mine.toml"
+    source.write_text(SMALL_SPEC)
+    for overwrite in (False, True):
+        request = SimulateRequest(load_spec(source), folder, str(source), overwrite=overwrite)
+        simulate_files(request, SilentProgress())
+    assert source.read_text() == SMALL_SPEC
 
 
 def test_shortfalls_stand_at_the_top_of_the_reports(tmp_path):
