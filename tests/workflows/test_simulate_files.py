@@ -277,6 +277,10 @@ def test_shrec_layout_reads_back(tmp_path):
     classes = np.unique(np.asarray(found.class_mask.data)[np.asarray(found.occupancy_mask.data) > 0])
     assert classes.tolist() == [4, 15, 16]
     assert find_half(outcome.folders[0] / "reconstruction.mrc") is not None
+    noisy, silent = (np.asarray(found.more[f"{kind}projections"].data) for kind in ("", "noisefree_"))
+    assert not np.array_equal(noisy, silent)
+    assert "projections.mrc" in (outcome.folders[0] / "alignment_simulated.txt").read_text().split()
+    assert read_tilt_angles(outcome.folders[0] / "projections.tlt") == ANGLES
 
 
 def test_a_changed_structure_is_noticed(tmp_path):

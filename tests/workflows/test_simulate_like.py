@@ -11,6 +11,8 @@ import torch
 import vitreous
 from vitreous.core import InputError, Normalization, SilentProgress
 from vitreous.fourier import NoiseGenerator, frequency_radius, measured_region
+from vitreous.io import read_tilt_angles
+from vitreous.io.shrec import read_shrec21
 from vitreous.methods.noise_model.spectrum import mean_periodogram
 from vitreous.methods.supervised.pairs import about_axis
 from vitreous.training import step_generator
@@ -281,6 +283,28 @@ def test_a_folder_has_no_noisy_tilt_series_and_knows_its_tomogram(given, liked, 
     saved(file, saved_again)
     with pytest.raises(InputError, match=r"mine\.mrc: changed since the run"):
         resume_simulation(outcome.output, SilentProgress())
+
+
+def test_a_folder_in_the_layout_of_shrec_has_no_projections_with_noise(liked, tmp_path):
+    outcome = simulate_files(SimulateRequest(liked, tmp_path / "run", layout="shrec21"), SilentProgress())
+    (folder,) = outcome.folders
+    assert sorted(path.name for path in folder.glob("*projections*")) == [
+        f"noisefree_projections.{suffix}" for suffix in ("mrc", "rawtlt", "tlt")
+    ]
+    lines = (folder / "alignment_simulated.txt").read_text().splitlines()
+    assert {line.split()[-1] for line in lines if not line.startswith("#")} == {"noisefree_projections.mrc"}
+    assert read_shrec21(folder).more.keys() == {"reconstruction_noisefree", "noisefree_projections"}
+    angles = outcome.tomograms[0]["tilts"]["angles_deg"]
+    assert read_tilt_angles(folder / "noisefree_projections.tlt") == pytest.approx(angles, abs=0.01)
+
+
+def test_a_long_label_still_says_that_the_tilt_series_has_no_noise(liked, tmp_path):
+    long = replace_imaging(liked, dose_e_per_angstrom2=2.92683, defocus_um=(11.25, 11.25))
+    outcome = simulate_files(SimulateRequest(long, tmp_path / "run"), SilentProgress())
+    series = vitreous.io.open_tilt_series(outcome.folders[0] / "tilt_series.mrc")
+    assert len(series.header.labels[-1]) == 80
+    assert series.header.labels[-1].startswith("no noise, vitreous ")
+    assert "no noise" not in vitreous.open_volume(outcome.folders[0] / "tomogram.mrc").header.labels[-1]
 
 
 def test_memory_and_time_know_of_the_noise(liked):
