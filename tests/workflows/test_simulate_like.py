@@ -17,6 +17,7 @@ from vitreous.methods.noise_model.spectrum import mean_periodogram
 from vitreous.methods.supervised.pairs import about_axis
 from vitreous.training import step_generator
 from vitreous.workflows.simulate import (
+    Likeness,
     SimulateRequest,
     SimulationSpec,
     estimate,
@@ -261,6 +262,17 @@ def test_other_voxels_than_the_boxs_are_warned_of(given, liked):
     (text,) = [text for text in heard.warnings if "voxel by voxel" in text]
     assert "given.mrc are of 13.7 × 13.7 × 13.7 Å" in text
     assert text in made.warnings
+
+
+@pytest.mark.parametrize(("said", "doubted"), [(None, True), (15.0, False), (13.7, True)])
+def test_voxels_that_the_user_told_are_not_doubted(given, liked, tmp_path, said, doubted):
+    box = liked.box.model_copy(update={"voxel_spacing_angstrom": 15.0})
+    like = Likeness(given[1], said)
+    request = SimulateRequest(liked.model_copy(update={"box": box}), tmp_path / "run", like=like)
+    heard = Heard()
+    outcome = simulate_files(request, heard)
+    for texts in (heard.warnings, outcome.tomograms[0]["warnings"], outcome.facts["warnings"]):
+        assert any("voxel by voxel" in text for text in texts) is doubted
 
 
 def test_a_folder_has_no_noisy_tilt_series_and_knows_its_tomogram(given, liked, tmp_path):

@@ -60,7 +60,8 @@ def simulate_files(request: SimulateRequest, progress: Progress) -> SimulateOutc
     if missing:
         announce(request, len(missing), progress)
         templates = build_templates(request.spec, progress)
-        noise = noise_of(request.spec, progress)
+        told = None if request.like is None else request.like.voxel_size_angstrom
+        noise = noise_of(request.spec, progress, told)
     else:
         progress.note("already done")
     with run.locked():
