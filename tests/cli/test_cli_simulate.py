@@ -149,6 +149,26 @@ def test_in_the_style_of_a_tomogram(run, unset, tmp_path):
     assert "changed since the run in" in err
 
 
+def test_a_voxel_size_that_is_told_is_not_doubted(run, unset, spec, tmp_path):
+    wrong = write_volume(tmp_path / "wrong.mrc", Volume(open_volume(unset).data, 10.0))
+    words = ["simulate", spec, "--like", wrong, "--voxel-size", "15"]
+    code, out, err = run(*words, "-o", tmp_path / "made", "--json")
+    assert code == 0
+    assert "voxel by voxel" not in err + out
+    code, out, err = run(*words, "-o", tmp_path / "made", "-n", "2", "--json")
+    assert code == 0
+    assert "voxel by voxel" not in err + out
+
+
+def test_a_tomogram_is_not_replaced_by_others_in_its_style(run, unset, spec, tmp_path):
+    like = tmp_path / "given" / "tomogram_000" / "tomogram.mrc"
+    before = volumes(tmp_path / "given")
+    code, out, err = run("simulate", spec, "--like", like, "-o", tmp_path / "given", "--overwrite", "-q")
+    assert (code, out) == (2, "")
+    assert err.splitlines()[-1] == f"vitreous: {like}: would be replaced by the result; choose another -o"
+    assert volumes(tmp_path / "given") == before
+
+
 def test_killed_at_any_rename_and_resumed_gives_the_same_bytes(run, spawn, spec, tmp_path):
     assert run("simulate", spec, "-o", tmp_path / "whole", "-n", "2", "-q")[0] == 0
     whole = volumes(tmp_path / "whole")

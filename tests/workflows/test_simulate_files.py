@@ -1,6 +1,7 @@
 """Simulated tomograms as files: complete, consistent, the same bytes again, made once."""
 
 import json
+import shutil
 import tomllib
 
 import numpy as np
@@ -193,6 +194,51 @@ def test_what_is_not_ours_stays(tmp_path, overwrite):
     assert not (tmp_path / "run.json").exists()
 
 
+@pytest.mark.parametrize("overwrite", [False, True])
+@pytest.mark.parametrize("kind", ["noise", "structure", "specification", "behind a link"])
+def test_inputs_in_the_folder_are_neither_removed_nor_replaced(made, tmp_path, kind, overwrite):
+    folder = tmp_path / "run"
+    shutil.copytree(made.output, folder)
+    (folder / "tomogram_001").rename(folder / "tomogram_077")  # of more tomograms than are asked for now
+    tomogram, spec = folder / "tomogram_077" / "tomogram.mrc", small()
+    output, source, named = folder, "", tomogram
+    if kind == "specification":
+        source, named = str(folder / "spec.toml"), folder / "spec.toml"
+    elif kind == "structure":
+        spec = small(particles=[{"structure": str(tomogram), "mass_kda": 500.0, "count": 1}])
+    else:
+        spec = small(imaging={"noise_like": str(tomogram)})
+    if kind == "behind a link":
+        output = tmp_path / "link"
+        output.symlink_to(folder)
+    before = {file: file.read_bytes() for file in folder.rglob("*") if file.is_file()}
+    with pytest.raises(InputError) as fault:
+        simulate_files(SimulateRequest(spec, output, source, overwrite=overwrite), SilentProgress())
+    assert str(fault.value) == f"{named}: would be replaced by the result; choose another -o"
+    assert {file: file.read_bytes() for file in folder.rglob("*") if file.is_file()} == before
+
+
+def test_a_folder_that_is_an_input_gets_no_tomograms(tmp_path):
+    store = vitreous.write_volume(
+        tmp_path / "noise.zarr", vitreous.Volume(np.ones((8, 8, 8), np.float32), SPACING)
+    )
+    spec = small(imaging={"noise_like": str(store)})
+    with pytest.raises(InputError, match=r"noise\.zarr/run: lies in .*noise\.zarr; choose another -o"):
+        simulate_files(SimulateRequest(spec, store / "run"), SilentProgress())
+    assert not (store / "run").exists()
+
+
+def test_inputs_beside_the_tomograms_stay(tmp_path):
+    folder = tmp_path / "run"
+    folder.mkdir()
+    source = folder / "mine.toml"
+    source.write_text(SMALL_SPEC)
+    for overwrite in (False, True):
+        request = SimulateRequest(load_spec(source), folder, str(source), overwrite=overwrite)
+        simulate_files(request, SilentProgress())
+    assert source.read_text() == SMALL_SPEC
+
+
 def test_shortfalls_stand_at_the_top_of_the_reports(tmp_path):
     crowd = small(gold={"count": 900, "diameter_angstrom": 100})
     outcome = simulate_files(SimulateRequest(crowd, tmp_path / "run"), SilentProgress())
@@ -231,6 +277,10 @@ def test_shrec_layout_reads_back(tmp_path):
     classes = np.unique(np.asarray(found.class_mask.data)[np.asarray(found.occupancy_mask.data) > 0])
     assert classes.tolist() == [4, 15, 16]
     assert find_half(outcome.folders[0] / "reconstruction.mrc") is not None
+    noisy, silent = (np.asarray(found.more[f"{kind}projections"].data) for kind in ("", "noisefree_"))
+    assert not np.array_equal(noisy, silent)
+    assert "projections.mrc" in (outcome.folders[0] / "alignment_simulated.txt").read_text().split()
+    assert read_tilt_angles(outcome.folders[0] / "projections.tlt") == ANGLES
 
 
 def test_a_changed_structure_is_noticed(tmp_path):

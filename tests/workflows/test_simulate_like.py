@@ -11,10 +11,13 @@ import torch
 import vitreous
 from vitreous.core import InputError, Normalization, SilentProgress
 from vitreous.fourier import NoiseGenerator, frequency_radius, measured_region
+from vitreous.io import read_tilt_angles
+from vitreous.io.shrec import read_shrec21
 from vitreous.methods.noise_model.spectrum import mean_periodogram
 from vitreous.methods.supervised.pairs import about_axis
 from vitreous.training import step_generator
 from vitreous.workflows.simulate import (
+    Likeness,
     SimulateRequest,
     SimulationSpec,
     estimate,
@@ -261,6 +264,17 @@ def test_other_voxels_than_the_boxs_are_warned_of(given, liked):
     assert text in made.warnings
 
 
+@pytest.mark.parametrize(("said", "doubted"), [(None, True), (15.0, False), (13.7, True)])
+def test_voxels_that_the_user_told_are_not_doubted(given, liked, tmp_path, said, doubted):
+    box = liked.box.model_copy(update={"voxel_spacing_angstrom": 15.0})
+    like = Likeness(given[1], said)
+    request = SimulateRequest(liked.model_copy(update={"box": box}), tmp_path / "run", like=like)
+    heard = Heard()
+    outcome = simulate_files(request, heard)
+    for texts in (heard.warnings, outcome.tomograms[0]["warnings"], outcome.facts["warnings"]):
+        assert any("voxel by voxel" in text for text in texts) is doubted
+
+
 def test_a_folder_has_no_noisy_tilt_series_and_knows_its_tomogram(given, liked, tmp_path):
     file = saved(tmp_path / "mine.mrc", given[0].tomogram.data)
     imaging = liked.imaging.model_copy(update={"noise_like": str(file)})
@@ -281,6 +295,28 @@ def test_a_folder_has_no_noisy_tilt_series_and_knows_its_tomogram(given, liked, 
     saved(file, saved_again)
     with pytest.raises(InputError, match=r"mine\.mrc: changed since the run"):
         resume_simulation(outcome.output, SilentProgress())
+
+
+def test_a_folder_in_the_layout_of_shrec_has_no_projections_with_noise(liked, tmp_path):
+    outcome = simulate_files(SimulateRequest(liked, tmp_path / "run", layout="shrec21"), SilentProgress())
+    (folder,) = outcome.folders
+    assert sorted(path.name for path in folder.glob("*projections*")) == [
+        f"noisefree_projections.{suffix}" for suffix in ("mrc", "rawtlt", "tlt")
+    ]
+    lines = (folder / "alignment_simulated.txt").read_text().splitlines()
+    assert {line.split()[-1] for line in lines if not line.startswith("#")} == {"noisefree_projections.mrc"}
+    assert read_shrec21(folder).more.keys() == {"reconstruction_noisefree", "noisefree_projections"}
+    angles = outcome.tomograms[0]["tilts"]["angles_deg"]
+    assert read_tilt_angles(folder / "noisefree_projections.tlt") == pytest.approx(angles, abs=0.01)
+
+
+def test_a_long_label_still_says_that_the_tilt_series_has_no_noise(liked, tmp_path):
+    long = replace_imaging(liked, dose_e_per_angstrom2=2.92683, defocus_um=(11.25, 11.25))
+    outcome = simulate_files(SimulateRequest(long, tmp_path / "run"), SilentProgress())
+    series = vitreous.io.open_tilt_series(outcome.folders[0] / "tilt_series.mrc")
+    assert len(series.header.labels[-1]) == 80
+    assert series.header.labels[-1].startswith("no noise, vitreous ")
+    assert "no noise" not in vitreous.open_volume(outcome.folders[0] / "tomogram.mrc").header.labels[-1]
 
 
 def test_memory_and_time_know_of_the_noise(liked):

@@ -23,7 +23,7 @@ _TILT_HEADER = """# AlignmentTransX (px)
 # Magnification
 # FileName
 """
-_TILT_LINE = "0.0 0.0 {:.10f} 0.0 1.0 projections.mrc\n"
+_TILT_LINE = "0.0 0.0 {:.10f} 0.0 1.0 {}.mrc\n"
 
 
 def write_shrec21(folder: str | Path, tomogram: ShrecTomogram, *, overwrite: bool = False) -> Path:
@@ -62,7 +62,9 @@ def write_shrec21(folder: str | Path, tomogram: ShrecTomogram, *, overwrite: boo
     table = "".join(f"{names[name]} {number}\n" for number, name in sorted(tomogram.class_names.items()))
     write_text_atomic(place / CLASSES, f"background 0\n{table}", overwrite=overwrite)
     if tomogram.tilt_angles_deg is not None:
-        text = _TILT_HEADER + "".join(_TILT_LINE.format(-angle) for angle in tomogram.tilt_angles_deg)
+        silent_only = "projections" not in tomogram.more and "noisefree_projections" in tomogram.more
+        stack = "noisefree_projections" if silent_only else "projections"
+        text = _TILT_HEADER + "".join(_TILT_LINE.format(-a, stack) for a in tomogram.tilt_angles_deg)
         write_text_atomic(place / TILTS, text, overwrite=overwrite)
     numbered = Poses(everything.rotations, everything.positions_angstrom, everything.names)
     write_pose_table(place / POSES, numbered, overwrite=overwrite)

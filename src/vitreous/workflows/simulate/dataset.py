@@ -18,11 +18,12 @@ from vitreous.workflows.simulate.evidence import dataset_report, warnings_of
 from vitreous.workflows.simulate.files import KIND, write_tomogram
 from vitreous.workflows.simulate.measured_noise import MeasuredNoise, noise_of
 from vitreous.workflows.simulate.request import SimulateRequest
-from vitreous.workflows.simulate.spec_file import spec_text
+from vitreous.workflows.simulate.spec_file import is_file, spec_text
 from vitreous.workflows.simulate.structures import build_templates, input_digests
 from vitreous.workflows.simulate.tomogram import simulate_tomogram
 
 RUN_KIND = "simulate"
+SPECIFICATION = "spec.toml"
 
 
 @dataclass(frozen=True)
@@ -59,14 +60,15 @@ def simulate_files(request: SimulateRequest, progress: Progress) -> SimulateOutc
     if missing:
         announce(request, len(missing), progress)
         templates = build_templates(request.spec, progress)
-        noise = noise_of(request.spec, progress)
+        told = None if request.like is None else request.like.voxel_size_angstrom
+        noise = noise_of(request.spec, progress, told)
     else:
         progress.note("already done")
     with run.locked():
         facts = run.begin(RUN_KIND, request.to_json(), inputs_sha256=digests, command=request.command())
         if request.overwrite:
             clear(request.output)
-        write_text_atomic(request.output / "spec.toml", spec_text(request.spec))
+        write_text_atomic(request.output / SPECIFICATION, spec_text(request.spec))
         try:
             for number, index in enumerate(missing, 1):
                 progress.note(f"{number} of {len(missing)}: {request.folder(index)}")
@@ -117,6 +119,7 @@ def request_of(run: RunDirectory, facts: Mapping[str, Any]) -> SimulateRequest:
 
 def claim(request: SimulateRequest, run: RunDirectory, digests: Mapping[str, str]) -> None:
     """Make sure that the folder is free for this request, before any work is done."""
+    check_inputs_stay(request, run, digests)
     remedy = "add --overwrite or choose another -o"
     run.refuse_other_kind(RUN_KIND)
     if run.exists() and not request.overwrite:
@@ -131,6 +134,19 @@ def claim(request: SimulateRequest, run: RunDirectory, digests: Mapping[str, str
         if folder.exists() and not ours:
             raise InputError("is in the way", path=folder, remedy="move it, or choose another -o")
     check_writable(run.path / "run.json", 0, overwrite=True)
+
+
+def check_inputs_stay(request: SimulateRequest, run: RunDirectory, digests: Mapping[str, str]) -> None:
+    """Raise InputError if an input is, or holds, what the run writes, or would remove with `overwrite`."""
+    folder, elsewhere = run.path.resolve(), "choose another -o"
+    written = {folder / name for name in ("run.json", "report.html", SPECIFICATION)}
+    for path in map(Path, [*digests, *([request.source] if is_file(request.source) else [])]):
+        real = path.resolve()
+        tomograms = [place for place in real.parents if place.parent == folder and tomogram_facts(place)]
+        if real in written or tomograms:
+            raise InputError("would be replaced by the result", path=path, remedy=elsewhere)
+        if real in (folder, *folder.parents):
+            raise InputError(f"lies in {path}", path=run.path, remedy=elsewhere)
 
 
 def announce(request: SimulateRequest, count: int, progress: Progress) -> None:

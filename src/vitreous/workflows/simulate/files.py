@@ -113,7 +113,7 @@ def write_tilt_series(folder: Path, made: SimulatedTomogram) -> None:
         stacks["tilt_series_even"] = (series.even, series.even_tilts)
         stacks["tilt_series_odd"] = (series.odd, series.odd_tilts)
     else:
-        label += ", no noise"
+        label = f"no noise, {label}"  # first: a header cuts at 80 characters
     for name, (images, tilts) in stacks.items():
         stack = Volume(images, as_spacing(series.pixel_spacing_angstrom), FileHeader(space_group=STACK))
         write_volume(folder / f"{name}.mrc", stack, label=label)

@@ -66,10 +66,21 @@ class MeasuredNoise:
         return DrawnNoise(even, odd, self.snr)
 
 
-def noise_of(spec: SimulationSpec, progress: Progress) -> MeasuredNoise | None:
+def noise_of(
+    spec: SimulationSpec, progress: Progress, given_angstrom: float | None = None
+) -> MeasuredNoise | None:
     """The noise of the tomogram that a specification names; None if it names none.
 
     Doubts about it are warned of.
+
+    Parameters
+    ----------
+    spec
+        What to simulate.
+    progress
+        Receives the warnings.
+    given_angstrom
+        Voxel spacing of the tomogram that the user said; None for that of the file.
 
     Raises
     ------
@@ -79,7 +90,8 @@ def noise_of(spec: SimulationSpec, progress: Progress) -> MeasuredNoise | None:
     if spec.imaging.noise_like is None:
         return None
     path = Path(spec.imaging.noise_like)
-    volume = open_volume(path, allow_damaged=True)  # its spacing may have been given by hand
+    # Of a printed specification it is not known whether the spacing was given by hand.
+    volume = open_volume(path, voxel_spacing_angstrom=given_angstrom, allow_damaged=True)
     check_size(volume, path)
     training, odd = standardized(Source(volume), needs_target=False)
     spectrum = estimate_noise_spectrum(training.data, training.normalization)
@@ -104,7 +116,7 @@ def turned(spectrum: NoiseSpectrum) -> bool:
 
 
 def spacing_doubts(volume: Volume, path: Path, box_angstrom: float) -> list[str]:
-    """That the file has other voxels than the box, if it says so."""
+    """That the tomogram has other voxels than the box, if that is known."""
     sides = volume.voxel_spacing_angstrom
     if sides is None or all(side == 1 for side in sides):  # never set, most likely
         return []

@@ -16,8 +16,12 @@ from vitreous.workflows.simulate.values import SimulatedTomogram
 
 
 def write_shrec_layout(folder: Path, made: SimulatedTomogram, label: str) -> None:
-    """Write a tomogram into a folder such as `model_0`."""
+    """Write a tomogram into a folder such as `model_0`.
+
+    Where the tilt series has no noise there are only `noisefree_projections`.
+    """
     model, series = made.grand_model, made.tilt_series
+    stack = "projections" if made.spec.imaging.noise_like is None else "noisefree_projections"
     numbers = shrec_numbers(model)
     renumbered = np.array([0, *(numbers[name] for name in model.class_names)], np.int16)
     spacing = as_spacing(model.voxel_spacing_angstrom)
@@ -33,7 +37,7 @@ def write_shrec_layout(folder: Path, made: SimulatedTomogram, label: str) -> Non
             made.tomogram,
             {
                 "reconstruction_noisefree": made.noise_free,
-                "projections": Volume(series.images, spacing),
+                stack: Volume(series.images, spacing),
                 "noisefree_projections": Volume(series.noise_free, spacing),
             },
             series.tilt_angles_deg,
@@ -42,7 +46,7 @@ def write_shrec_layout(folder: Path, made: SimulatedTomogram, label: str) -> Non
     for half, volume in (("even", made.even), ("odd", made.odd)):
         write_volume(folder / f"reconstruction_{half}.mrc", volume, label=label)
     for suffix in (".tlt", ".rawtlt"):
-        write_tilt_angles(folder / f"projections{suffix}", series.tilt_angles_deg)
+        write_tilt_angles(folder / f"{stack}{suffix}", series.tilt_angles_deg)
 
 
 def shrec_numbers(model: GrandModel) -> dict[str, int]:
