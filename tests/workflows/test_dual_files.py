@@ -463,6 +463,16 @@ def simulate(data, **changes):
     return simulate_dual(DualSimulateRequest(**{**whole, "count": 2, "seed": 7, **changes}), SilentProgress())
 
 
+@pytest.mark.parametrize("overwrite", [False, True])
+def test_a_grand_model_among_the_tomograms_is_never_cleared_away(data, model, overwrite):
+    """Each simulated tomogram has a copy of the truth: simulating from that one into the same folder."""
+    made = simulate(data)["tomograms"]
+    before = [(Path(folder) / "grand_model.mrc").read_bytes() for folder in made]
+    with pytest.raises(InputError, match="would be replaced by the result"):
+        simulate(data, inputs=(Path(made[1]),), seed=9, overwrite=overwrite)
+    assert [(Path(folder) / "grand_model.mrc").read_bytes() for folder in made] == before
+
+
 def test_simulated_tomograms_differ_in_noise_and_keep_the_truth(data, model):
     made = simulate(data)
     folders = sorted(p for p in (data / "out").iterdir() if p.is_dir())

@@ -126,8 +126,14 @@ def plain(file: Path) -> str:
 def claim(
     request: DualSimulateRequest, run: RunDirectory, digests: dict[str, str], places: list[Place]
 ) -> None:
-    """Make sure that the folder is free for this request."""
+    """Make sure that the folder is free for this request, and that what it would clear holds no input."""
     remedy = "add --overwrite or choose another -o"
+    cleared = {folder.resolve() for _, _, folder in places}
+    if run.path.is_dir():
+        cleared |= {folder.resolve() for folder in run.path.iterdir() if is_ours(folder)}
+    for path in map(Path, digests):
+        if cleared & {path.resolve(), *path.resolve().parents}:
+            raise InputError("would be replaced by the result", path=path, remedy="choose another -o")
     run.refuse_other_kind(KIND)
     if run.exists():
         facts = run.read()
