@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import nn
 
-from vitreous.core import InputError, Interrupted, Normalization, SilentProgress
+from vitreous.core import AS_IS, InputError, Interrupted, SilentProgress
 from vitreous.segmentation import (
     ModelDescription,
     SegmentationModel,
@@ -20,7 +20,6 @@ from vitreous.segmentation import (
     segment_volume,
 )
 
-AS_IS = Normalization(0.0, 1.0, -np.inf, np.inf)
 DESCRIPTION = ModelDescription(width=2, voxel_spacing_angstrom=10.0, side=16)
 
 

@@ -4,10 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from vitreous.core import Normalization
+from vitreous.core import AS_IS
 from vitreous.training import PatchSampler, TrainingVolume
-
-AS_IS = Normalization(0.0, 1.0, -np.inf, np.inf)
 
 
 def numbered(shape, mask=None):

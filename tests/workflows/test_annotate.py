@@ -11,7 +11,7 @@ import torch
 from scipy.ndimage import gaussian_filter
 
 from vitreous.averaging import WedgeAverage
-from vitreous.core import InputError, Interrupted, SilentProgress, Volume
+from vitreous.core import AS_IS, InputError, Interrupted, SilentProgress, Volume
 from vitreous.evidence import FOUND, NOT_FOUND, UNCLEAR, PickScores, judge_class
 from vitreous.fourier import frequency_radius, measured_region
 from vitreous.inference.binning import bin_volume, coarse_shape
@@ -36,7 +36,6 @@ from vitreous.workflows.annotate.picks import read_picks, write_labels, write_pi
 from vitreous.workflows.annotate.report import UNSEEN, agreement
 from vitreous.workflows.annotate.request import particle_spec
 from vitreous.workflows.annotate.specimens import SpecimenPlan, power_of, specimens, strangers
-from vitreous.workflows.annotate.subject import AS_IS
 from vitreous.workflows.annotate.work import Work
 from vitreous.workflows.simulate import SimulationSpec, simulate_tomogram
 

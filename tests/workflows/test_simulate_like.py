@@ -9,7 +9,7 @@ import pytest
 import torch
 
 import vitreous
-from vitreous.core import InputError, Normalization, SilentProgress
+from vitreous.core import AS_IS, InputError, SilentProgress
 from vitreous.fourier import NoiseGenerator, frequency_radius, measured_region
 from vitreous.io import read_tilt_angles
 from vitreous.io.shrec import read_shrec21
@@ -31,7 +31,6 @@ from vitreous.workflows.simulate import (
 from vitreous.workflows.simulate.measured_noise import MeasuredNoise
 from vitreous.workflows.simulate.measured_noise import noise_of as measured_noise
 
-AS_IS = Normalization(0.0, 1.0, -np.inf, np.inf)
 SPACING, BOX = 13.7, (48, 72, 72)
 TILTS = (-45.0, 60.0)
 SHELLS = [(0.06, 0.15), (0.15, 0.25), (0.25, 0.35), (0.35, 0.5)]

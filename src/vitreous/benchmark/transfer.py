@@ -29,7 +29,7 @@ from vitreous.benchmark.transfer_worlds import (
     standardized,
     taken,
 )
-from vitreous.core import Normalization, Progress, measure_voxels
+from vitreous.core import AS_IS, Progress, measure_voxels
 from vitreous.inference import choose_device
 from vitreous.methods.adaptation import AdaptationConfig, objective_for
 from vitreous.methods.dual import Dual, DualConfig
@@ -158,8 +158,7 @@ def segmented(setup: Setup, seed: int, method: str, box: int, progress: Listener
     tomogram = taken(TARGET, setup.shape, box)
     if method.endswith(CONVERTED):
         tomogram = converted(setup, seed, tomogram, progress)
-    as_is = Normalization(0.0, 1.0, -np.inf, np.inf)
-    return labels_of(segment_volume(model, tomogram, as_is, progress=progress))
+    return labels_of(segment_volume(model, tomogram, AS_IS, progress=progress))
 
 
 def scored(found: Labels, truth: Labels) -> Record:

@@ -2,13 +2,14 @@
 
 from vitreous.core.blocks import inside_mask, read_block, reflected_indices
 from vitreous.core.errors import InputError, Interrupted, TrainingDiverged, VitreousError
-from vitreous.core.normalization import Normalization, VoxelStatistics, measure_voxels
+from vitreous.core.normalization import AS_IS, Normalization, VoxelStatistics, measure_voxels
 from vitreous.core.poses import Poses
 from vitreous.core.progress import Progress, SilentProgress
 from vitreous.core.structures import AtomicModel, Template
 from vitreous.core.volume import FileHeader, Spacing, Volume, as_spacing
 
 __all__ = [
+    "AS_IS",
     "AtomicModel",
     "FileHeader",
     "InputError",

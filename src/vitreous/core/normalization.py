@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -41,6 +42,9 @@ class Normalization:
     def to_json(self) -> dict[str, float]:
         """The four constants by name."""
         return asdict(self)
+
+
+AS_IS = Normalization(0.0, 1.0, -math.inf, math.inf)  # of what is standardized already
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ import torch
 from pydantic import PositiveFloat, PositiveInt
 from torch import Tensor, nn
 
+from vitreous.core import AS_IS
 from vitreous.inference.predict import Predictor
 from vitreous.losses import masked_mean_square
 from vitreous.methods.method import (
@@ -25,7 +26,6 @@ from vitreous.methods.method import (
 from vitreous.methods.noise_model import NoiseModel, NoiseModelConfig
 from vitreous.methods.noise_model.method import PatchNoise, seen_spectrum
 from vitreous.methods.supervised.pairs import (
-    AS_IS,
     CLEAR_SKEWNESS,
     clean_boxes,
     described,

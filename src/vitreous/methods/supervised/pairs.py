@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
 
-from vitreous.core import InputError, Normalization
+from vitreous.core import AS_IS, InputError
 from vitreous.fourier import estimated_tilt_range
 from vitreous.methods.method import PreparedVolume
 from vitreous.methods.noise_model.spectrum import mean_periodogram, patch_cuts
@@ -27,7 +27,6 @@ Kind = TypeVar("Kind", bound=np.generic)
 
 BLOCK = 4  # voxels: the mean of such a block is more specimen than noise
 CLEAR_SKEWNESS = 0.1  # 0.27 at least in the simulated cases, crowded or with noise twelve times the signal
-AS_IS = Normalization(0.0, 1.0, -np.inf, np.inf)
 MOST_NOISE = 0.995  # share of the variance; with less signal the estimate of its strength is chance
 
 Array = NDArray[np.float32]

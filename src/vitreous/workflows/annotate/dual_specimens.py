@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from vitreous.core import InputError, Progress
+from vitreous.core import AS_IS, InputError, Progress
 from vitreous.inference.binning import bin_volume
 from vitreous.methods.dual import simulated_tomogram, standardized_density
 from vitreous.methods.supervised.pairs import Style
@@ -22,7 +22,6 @@ from vitreous.workflows.annotate.specimens import (
     specimen_spec,
     strangers,
 )
-from vitreous.workflows.annotate.subject import AS_IS
 from vitreous.workflows.dual.model import DualModel
 from vitreous.workflows.simulate.spec import ParticleSpec
 from vitreous.workflows.simulate.structures import build_templates, template_of

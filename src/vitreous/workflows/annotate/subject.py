@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from vitreous.core import InputError, Normalization, Template, Volume
+from vitreous.core import AS_IS, InputError, Template, Volume
 from vitreous.fourier import NoiseGenerator, crop_spectrum
 from vitreous.inference.binning import ROLLOFF, bin_volume, coarse_shape
 from vitreous.io import volume_warnings
@@ -33,7 +33,6 @@ LEAST_ACROSS = 6  # of them, from side to side of the smallest structure
 AVERAGED_ANGSTROM = (6.0, 15.0)  # voxels for averages where the network's are coarser
 ALPHA = 0.5  # y + αn is searched, y - n/α is judged by
 SPLIT_SEED = 77_001
-AS_IS = Normalization(0.0, 1.0, -math.inf, math.inf)
 
 Array = NDArray[np.float32]
 

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from vitreous.core import InputError, Normalization, Volume
+from vitreous.core import AS_IS, InputError, Normalization, Volume
 from vitreous.inference import choose_device
 from vitreous.inference.memory import BASE_BYTES, GIGABYTE, available_memory
 from vitreous.io import open_volume
@@ -51,7 +51,7 @@ class DualModel:
         Those of the standardized values themselves where the model does not say.
         """
         first = self.facts.get("domains", {}).get(domain, [{}])[0]
-        return Normalization(**first.get("normalization", AS_IS))
+        return Normalization(**first["normalization"]) if "normalization" in first else AS_IS
 
     def density(self, file: Path, voxel_size: float | None) -> tuple[Volume, TrainingVolume]:
         """A density to simulate from: as its file has it, and in the contrast of the clean domain.
@@ -76,9 +76,6 @@ class DualModel:
     def as_in_tomograms(self, density: NDArray[np.float32]) -> NDArray[np.float32]:
         """A density (protein bright) in the contrast of the clean domain, which is the tomograms'."""
         return -density if self.method.config.protein == "dark" else density
-
-
-AS_IS = {"mean": 0.0, "deviation": 1.0, "low": -math.inf, "high": math.inf}
 
 
 def load_dual(folder: Path, device: str) -> DualModel:

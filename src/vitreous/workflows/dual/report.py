@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from vitreous.core import Normalization, SilentProgress, read_block
+from vitreous.core import AS_IS, SilentProgress, read_block
 from vitreous.inference import Tile, blend_tiles
 from vitreous.methods import PreparedVolume
 from vitreous.methods.dual import DualNetworks, simulated_tomogram
@@ -118,7 +118,7 @@ def middle(volume: TrainingVolume) -> TrainingVolume:
     shape = [min(SHOWN, side) for side in volume.data.shape]
     start = [(side - n) // 2 for side, n in zip(volume.data.shape, shape, strict=True)]
     block = volume.normalization.apply(read_block(volume.data, start, shape))
-    return TrainingVolume(block, Normalization(0.0, 1.0, -np.inf, np.inf), name=volume.name)
+    return TrainingVolume(block, AS_IS, name=volume.name)
 
 
 def figure_table(record: TrainingRecord) -> tuple[list[str], list[list[str]]]:

@@ -8,9 +8,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from vitreous.core import InputError, Progress
+from vitreous.core import AS_IS, InputError, Progress
 from vitreous.methods.noise_model.spectrum import mean_periodogram
-from vitreous.methods.supervised.pairs import AS_IS
 from vitreous.simulate import TiltSeries, Window, sirt, weighted_back_projection
 from vitreous.workflows.simulate.measured_noise import DrawnNoise
 from vitreous.workflows.simulate.spec import DEFAULT_ITERATIONS, SimulationSpec
