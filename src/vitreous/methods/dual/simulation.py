@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -53,11 +53,23 @@ def simulated_tomogram(
     progress: Progress,
     device: torch.device,
 ) -> Array:
-    """A standardized tomogram of a density (dual eq. 1), (z, y, x) float32.
+    """A standardized tomogram of a density (dual eq. 1), (z, y, x) float32; see `simulated_tomograms`."""
+    return next(simulated_tomograms(network, density, normalization, (seed,), progress, device))
+
+
+def simulated_tomograms(
+    network: DualNetworks,
+    density: NDArray[Any],
+    normalization: Normalization,
+    seeds: Sequence[int],
+    progress: Progress,
+    device: torch.device,
+) -> Iterator[Array]:
+    """Standardized tomograms of a density (dual eq. 1), (z, y, x) float32, one for each draw of noise.
 
     With a noise prior, the noise has the spectrum of the prior over the whole volume, and is added to
-    what Gs makes of the density; without one, Gs sees both together. It is shaped in a larger box, so that it
-    does not go on at the opposite face.
+    what Gs makes of the density, which is the same for all; without one, Gs sees both together. It is shaped
+    in a larger box, so that it does not go on at the opposite face.
 
     Parameters
     ----------
@@ -67,7 +79,7 @@ def simulated_tomogram(
         (z, y, x) in the contrast of the training's clean domain.
     normalization
         That of the density.
-    seed
+    seeds
         Of the noise.
     progress
         Receives progress.
@@ -77,19 +89,35 @@ def simulated_tomogram(
     placed(network, device).eval()
     side = network.noise_power.shape[0]
     margin = side // 2 if network.prior else 0
-    noise = noise_masks(network, [n + margin for n in density.shape], seed, progress)
+    signal: Array | None = None
+    for seed in seeds:
+        noise = noise_masks(network, [n + margin for n in density.shape], seed, progress)
+        if not network.prior:
+            yield passed(network, density, normalization, noise, progress, device)
+            continue
+        if signal is None:
+            signal = passed(network, density, normalization, None, progress, device)
+        with torch.no_grad():
+            shaped = network.shaped(torch.from_numpy(noise)[None, None].to(device))
+        yield signal + shaped[0, 0].cpu().numpy()[tuple(slice(n) for n in density.shape)]
+
+
+def passed(
+    network: DualNetworks,
+    density: NDArray[Any],
+    normalization: Normalization,
+    noise: Array | None,
+    progress: Progress,
+    device: torch.device,
+) -> Array:
+    """What Gs makes of a density, and of the noise on it if there is some, tile by tile."""
 
     def block_of(tile: Tile) -> Tensor:
         block = torch.from_numpy(normalization.apply(read_block(density, tile.start, tile.shape)))
-        if not network.prior:
+        if noise is not None:
             block = block + torch.from_numpy(read_block(noise, tile.start, tile.shape))
         seen: Tensor = network.seen(block[None, None].to(device))[0, 0]
         return seen
 
     with torch.no_grad():
-        signal = blend_tiles(density.shape, side, block_of, progress)
-        if not network.prior:
-            return signal
-        shaped = network.shaped(torch.from_numpy(noise)[None, None].to(device))
-        signal += shaped[0, 0].cpu().numpy()[tuple(slice(n) for n in density.shape)]
-    return signal
+        return blend_tiles(density.shape, network.noise_power.shape[0], block_of, progress)

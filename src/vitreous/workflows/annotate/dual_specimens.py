@@ -10,7 +10,7 @@ import numpy as np
 
 from vitreous.core import AS_IS, InputError, Progress
 from vitreous.inference.binning import bin_volume
-from vitreous.methods.dual import simulated_tomogram, standardized_density
+from vitreous.methods.dual import simulated_tomograms, standardized_density
 from vitreous.methods.supervised.pairs import Style
 from vitreous.segmentation.tomogram_samples import LabelledBox
 from vitreous.workflows.annotate.specimens import (
@@ -115,9 +115,10 @@ def dual_specimens(
         )
         name = f"specimen {index}"
         density = standardized_density(model.as_in_tomograms(grand.density), name, spacing / learnt.finer)
-        for draw in range(DRAWS):
-            seed = (spec.seed * DRAWS + draw) % 2**62
-            made = simulated_tomogram(model.network, density.data, density.normalization, seed, quiet, device)
+        seeds = [(spec.seed * DRAWS + draw) % 2**62 for draw in range(DRAWS)]
+        for made in simulated_tomograms(
+            model.network, density.data, density.normalization, seeds, quiet, device
+        ):
             values = bin_volume(made, AS_IS, learnt.finer) if learnt.finer > 1 else made
             rest = values[labels != gold]
             scale = np.float32((-1 if dark else 1) * deviation / rest.std())

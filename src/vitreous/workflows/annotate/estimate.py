@@ -25,6 +25,7 @@ FINER_VOLUMES = 7  # in the voxels of averages: the tomogram, its judging copy, 
 # in bfloat16, aligning is not: 80 and 157 s for three structures, of which it told 100 and 126.
 SEGMENTATION_STEP = 0.65
 ADAPTED = 1.5  # times that, where the last part of the training looks at the tomogram too
+LEARNT_SPECIMENS = 2000  # of such steps, where a DUAL makes the specimens
 REST_STEPS, REST_STEPS_PER_STRUCTURE, REST_STEPS_PER_VOXEL = 300, 350, 1.6e-4
 
 
@@ -90,4 +91,5 @@ def minutes_needed(work: Work) -> float:
         dearer = ADAPTED if settings.adapt else 1.0
         trainings = step * (training.steps + dearer * SEGMENTATION_STEP * (settings.steps or STEPS))
     averaging = REST_STEPS_PER_STRUCTURE * len(work.sizes) + REST_STEPS_PER_VOXEL * subject.working.size
-    return (trainings + step * (REST_STEPS + averaging)) / 60
+    simulating = 0 if work.learnt is None else LEARNT_SPECIMENS
+    return (trainings + step * (REST_STEPS + simulating + averaging)) / 60
