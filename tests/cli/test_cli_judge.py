@@ -18,6 +18,7 @@ SPACING, SHAPE = 20.0, (32, 64, 64)
 def noise(tmp_path, monkeypatch):
     """Two tomograms of nothing, and eight picks."""
     monkeypatch.setattr("vitreous.workflows.annotate.alignment.ELSEWHERE", 12)
+    monkeypatch.setattr("vitreous.workflows.annotate.decoys.strangers", lambda *_: ["apoferritin"])
     for seed, name in enumerate(("even", "odd")):
         values = np.random.default_rng(seed).normal(size=SHAPE).astype(np.float32)
         volume = vitreous.Volume(wedge_filtered(values, (-60, 60)), SPACING)

@@ -39,10 +39,15 @@ TILTS = (-60.0, 60.0)
 PLACES = 32
 
 
-@pytest.fixture(autouse=True)
-def few_places(monkeypatch):
-    """Fewer random places than usual: seconds instead of minutes, and enough for picks this clear."""
+def less(monkeypatch):
+    """Fewer random places and decoys than usual: seconds instead of minutes, enough for picks this clear."""
     monkeypatch.setattr("vitreous.workflows.annotate.alignment.ELSEWHERE", PLACES)
+    monkeypatch.setattr("vitreous.workflows.annotate.decoys.strangers", lambda *_: ["apoferritin"])
+
+
+@pytest.fixture(autouse=True)
+def quicker(monkeypatch):
+    less(monkeypatch)
 
 
 def write_picks(path, positions, shape, tomogram="even"):
@@ -85,7 +90,7 @@ def asked(scene, output, **changed):
 def judged(scene, tmp_path_factory):
     output = tmp_path_factory.mktemp("out") / "run"
     with pytest.MonkeyPatch.context() as now:
-        now.setattr("vitreous.workflows.annotate.alignment.ELSEWHERE", PLACES)
+        less(now)
         return judge_file(asked(scene, output), SilentProgress()), output
 
 
