@@ -284,7 +284,9 @@ def test_a_folder_has_no_noisy_tilt_series_and_knows_its_tomogram(given, liked, 
     series = np.asarray(vitreous.io.open_tilt_series(folder / "tilt_series.mrc").data)
     assert np.array_equal(series, simulate_tomogram(request.spec).tilt_series.noise_free)
     assert str(file) in json.loads((outcome.output / "run.json").read_text())["inputs_sha256"]
-    assert "noise like that of mine.mrc" in (folder / "report.html").read_text(encoding="utf-8")
+    page = (folder / "report.html").read_text(encoding="utf-8")
+    assert "noise like that of mine.mrc" in page
+    assert "Above with noise" not in page
     (outcome.output / "run.json").write_text(
         (outcome.output / "run.json").read_text().replace('"status": "done"', '"status": "interrupted"')
     )

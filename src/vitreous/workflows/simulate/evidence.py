@@ -44,7 +44,9 @@ def tomogram_report(made: SimulatedTomogram, name: str, command: str) -> str:
         ),
         TableSection(
             "Tilt series",
-            "Above with noise, below without.",
+            "Without noise: it was drawn into the tomogram, like another's."
+            if made.spec.imaging.noise_like
+            else "Above with noise, below without.",
             figure_svg=panels_svg(images(made), "tilt series", columns=3),
         ),
         TableSection("Repeat", f"`{command}`" if command else ""),
@@ -69,14 +71,14 @@ def slices(made: SimulatedTomogram, at: tuple[Any, ...]) -> list[Panel]:
 
 
 def images(made: SimulatedTomogram) -> list[Panel]:
-    """The lowest, the flattest and the highest tilt, with and without noise."""
+    """The lowest, the flattest and the highest tilt, with (if there is some) and without noise."""
     series = made.tilt_series
     angles = np.array(series.tilt_angles_deg)
     chosen = (0, int(np.abs(angles).argmin()), len(angles) - 1)
     kinds: tuple[tuple[str, NDArray[np.float32]], ...] = (
         ("", series.images),
         (", noise-free", series.noise_free),
-    )
+    )[1 if made.spec.imaging.noise_like else 0 :]
     return [
         Panel(f"{signed(angles[tilt])}{words}", grey(stack[tilt]))
         for words, stack in kinds
