@@ -121,7 +121,7 @@ def judge(work: Work) -> dict[str, Any]:
     work.progress.start("judging", len(work.sizes))
     for name in work.sizes:
         averages, everything = work.facts["average"]["averages"][name], read_picks(work, name)
-        found[name] = judged(
+        one = judged(
             work,
             name,
             some_of(work, everything),
@@ -132,6 +132,7 @@ def judge(work: Work) -> dict[str, Any]:
             len(work.sizes),
             recorded=(work.subject.working,),
         )
+        found[name] = {**one, "said": in_brief(one)}
         work.progress.advance()
     return {"structures": found}
 
@@ -177,14 +178,25 @@ def judged(
     detail = averages.get("detail")
     told = DetailEvidence(**{**detail, "band_angstrom": tuple(detail["band_angstrom"])}) if detail else None
     verdict = judge_class(known.scores, structures=structures, detail=told, doubts=doubts)
-    some = "" if len(looked) == len(everything) else f", {len(looked)} looked at"
     return {
         **asdict(verdict),
-        "said": f"{verdict.outcome} ({len(everything)} picks{some})",
         "all_picks": len(everything),
         "share better than its mirror image": known.better_than_mirror,
         "also": known.also,
     }
+
+
+def in_brief(found: Mapping[str, Any]) -> str:
+    """A verdict in a few words.
+
+    Examples
+    --------
+    >>> in_brief({"outcome": "found", "all_picks": 200, "picks": 80})
+    'found (200 picks, 80 looked at)'
+    """
+    looked, everything = found["picks"], found["all_picks"]
+    some = "" if looked == everything else f", {looked} looked at"
+    return f"{found['outcome']} ({everything} picks{some})"
 
 
 def doubts_of(stages: Mapping[str, Any], name: str) -> list[str]:

@@ -17,7 +17,7 @@ from vitreous.core.blocks import read_block
 from vitreous.io import RelionParticles, open_volume, volume_warnings
 from vitreous.io.names import own_name
 from vitreous.methods.wedge.geometry import MissingWedge
-from vitreous.workflows.average.picks import read_picks
+from vitreous.workflows.average.picks import inside, read_picks
 from vitreous.workflows.average.request import AverageRequest
 from vitreous.workflows.cubic_voxels import cubic_spacing
 from vitreous.workflows.search_template import transfer_of, wedge_of
@@ -151,17 +151,15 @@ def open_particles(request: AverageRequest) -> Opened:
     opened, warnings = [], list(table.notes)
     for name, poses in table.poses.items():
         volume = volumes[name]
-        extent = (np.array(volume.shape) - 1) * spacing
-        within = (poses.positions_angstrom >= 0) & (poses.positions_angstrom <= extent)
-        inside: NDArray[np.bool_] = np.all(within, axis=1)
-        if not inside.any():
+        there = inside(poses, volume, spacing)
+        if not there.any():
             raise InputError(
                 f"no pick of {name} lies in {volume.path}",
                 path=request.picks,
                 remedy="check that they belong together, and --voxel-size",
             )
-        if not inside.all():
-            warnings.append(f"{(~inside).sum()} picks lie outside {name} and were left out.")
+        if not there.all():
+            warnings.append(f"{(~there).sum()} picks lie outside {name} and were left out.")
         try:
             normalization = measure_voxels(volume.data).normalization
         except ValueError as error:
@@ -169,7 +167,7 @@ def open_particles(request: AverageRequest) -> Opened:
         wedge = wedge_of(volume.data, normalization, volume.path, request.settings.tilt_range_deg)
         warnings += [f"{name}: {text}" for text in volume_warnings(volume)]
         opened.append(
-            Picked(name, volume, normalization, wedge, poses.select(inside), table.rows[name][inside])
+            Picked(name, volume, normalization, wedge, poses.select(there), table.rows[name][there])
         )
     return Opened(tuple(opened), table, spacing, tuple(warnings))
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from vitreous.core import InputError, Poses, Volume
 from vitreous.io import Particles, RelionParticles, read_particles, read_relion_particles
@@ -125,6 +126,15 @@ def file_called(path: Path, name: str, files: Sequence[Path]) -> Path:
     given = ", ".join(own_name(file) for file in files)
     text = f"holds picks in a tomogram {name or 'without name'}, and those given are {given}"
     raise InputError(text, path=path, remedy="give that tomogram too")
+
+
+def inside(poses: Poses, volume: Volume, spacing: float) -> NDArray[np.bool_]:
+    """Which poses (n,) lie in a tomogram."""
+    extent = spacing * (np.array(volume.shape) - 1)
+    there: NDArray[np.bool_] = np.all(
+        (poses.positions_angstrom >= 0) & (poses.positions_angstrom <= extent), axis=1
+    )
+    return there
 
 
 def triple(volume: Volume, spacing: float) -> tuple[float, float, float]:

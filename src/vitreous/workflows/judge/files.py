@@ -14,8 +14,9 @@ from vitreous.inference.memory import BASE_BYTES
 from vitreous.io import check_writable, faults_in_words, file_sha256, write_text_atomic
 from vitreous.picking import Picks, merged
 from vitreous.workflows.annotate import AnnotateRequest, AnnotateSettings
-from vitreous.workflows.annotate.believe import CLOSEST, halves_of, judged, some_of
+from vitreous.workflows.annotate.believe import CLOSEST, halves_of, in_brief, judged, some_of
 from vitreous.workflows.annotate.boxes import THOROUGH, boxes_for
+from vitreous.workflows.annotate.chain import digests
 from vitreous.workflows.annotate.estimate import bytes_held, bytes_of_boxes, check_memory
 from vitreous.workflows.annotate.request import file_name
 from vitreous.workflows.annotate.work import Work
@@ -57,11 +58,11 @@ def judge_file(request: JudgeRequest, progress: Progress) -> dict[str, Any]:
     asked = request.asked
     asked.settings.check()
     work, run, begun = Work(asked, progress), RunDirectory(asked.output), time.monotonic()
-    inputs = digests(work, request)
+    inputs = digests(work) | {str(path): file_sha256(path) for path in request.beside}
     work.open()
     given = given_picks(request, work.subject, CLOSEST * work.sizes[request.structure])
     if request.unseen is not None:
-        check_header(request.unseen, work)
+        check_header(request.unseen, work, inputs)
     tomograms = 1 if request.unseen is None else 2
     memory = check_memory(work, BASE_BYTES + bytes_of_boxes(work) + tomograms * bytes_held(work))
     unseen = None if request.unseen is None else open_unseen(request.unseen, work)
@@ -192,9 +193,8 @@ def evidence_of(
     found = judged(work, name, looked, given.picks, averages, pair, given.doubts, 1, recorded=copies.recorded)
     work.progress.advance()
     if request.unseen is None and found["outcome"] != NOT_FOUND:
-        found |= {"outcome": UNCLEAR, "said": found["said"].replace(found["outcome"], UNCLEAR)}
-        found["reasons"] = (*found["reasons"], SEEN)
-    return averages, found
+        found |= {"outcome": UNCLEAR, "reasons": (*found["reasons"], SEEN)}
+    return averages, {**found, "said": in_brief(found)}
 
 
 def centred(work: Work, name: str, picks: Picks, copies: Copies) -> Picks:
@@ -207,12 +207,6 @@ def centred(work: Work, name: str, picks: Picks, copies: Copies) -> Picks:
     poses = boxes.aligned_at(copies.searched, picks.positions_angstrom, template.density, search=THOROUGH)
     places = boxes.found(picks.positions_angstrom, poses)
     return merged(Picks(places, poses.scores.numpy()), CLOSEST * work.sizes[name])
-
-
-def digests(work: Work, request: JudgeRequest) -> dict[str, str]:
-    """SHA-256 of every file that the verdict depends on."""
-    structures = [Path(spec.structure) for spec in work.particles if spec.source in ("model", "map")]
-    return {str(path): file_sha256(path) for path in (*request.inputs, *structures)}
 
 
 def claim(request: JudgeRequest, run: RunDirectory, inputs: Mapping[str, str]) -> None:

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from vitreous.core import InputError
 from vitreous.io import read_particles, read_relion_particles
@@ -15,7 +14,7 @@ from vitreous.io.particles import SUFFIXES
 from vitreous.io.relion import read_particle_tomograms
 from vitreous.picking import Picks, merged
 from vitreous.workflows.annotate.subject import Subject
-from vitreous.workflows.average.picks import check_any, check_pixel, in_pixels, triple
+from vitreous.workflows.average.picks import check_any, check_pixel, in_pixels, inside, triple
 from vitreous.workflows.judge.request import JudgeRequest
 
 
@@ -71,29 +70,22 @@ def given_picks(request: JudgeRequest, subject: Subject, closest_angstrom: float
         name, doubts = name_of(request, list(read.poses))
         poses, scores, told = read.poses, read.scores, read.notes
     check_any(path, {name: poses[name]} if name in poses else {})
-    positions = poses[name].positions_angstrom
-    inside = within(positions, spacing * (np.array(volume.shape) - 1))
-    if not inside.any():
+    positions, there = poses[name].positions_angstrom, inside(poses[name], volume, spacing)
+    if not there.any():
         remedy = "check that they belong together, and --voxel-size"
         raise InputError(f"no pick lies in {tomogram}", path=path, remedy=remedy)
     ranks = -np.arange(len(positions), dtype=float)  # the first of the file is the best, if none has a score
-    picks = Picks(positions, scores.get(name, ranks)).select(inside)
+    picks = Picks(positions, scores.get(name, ranks)).select(there)
     apart = merged(picks, closest_angstrom)
     notes = [
         f"{count} picks {why} and were left out."
         for count, why in (
-            (int((~inside).sum()), "lie outside the tomogram"),
+            (int((~there).sum()), "lie outside the tomogram"),
             (len(picks) - len(apart), f"are within {closest_angstrom:.0f} Å of better ones"),
         )
         if count
     ]
     return Given(apart, tuple(notes), (*told, *doubts))
-
-
-def within(positions: NDArray[np.float64], extent: NDArray[np.float64]) -> NDArray[np.bool_]:
-    """Which of (n, 3) positions lie between zero and an extent (3,)."""
-    inside: NDArray[np.bool_] = np.all((positions >= 0) & (positions <= extent), axis=1)
-    return inside
 
 
 def name_of(request: JudgeRequest, names: Sequence[str]) -> tuple[str, tuple[str, ...]]:

@@ -43,9 +43,9 @@ class JudgeRequest:
         return self.asked.particles()[0].class_name
 
     @property
-    def inputs(self) -> list[Path]:
-        """The files that are read, without those of structures."""
-        return [self.asked.input, self.picks, *([] if self.unseen is None else [self.unseen])]
+    def beside(self) -> list[Path]:
+        """The files that are read beside the tomogram and the structures."""
+        return [self.picks] if self.unseen is None else [self.picks, self.unseen]
 
     def to_json(self) -> dict[str, Any]:
         """Plain values for `run.json`; the folder and `overwrite` belong to one call."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -9,12 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vitreous.core import InputError
-from vitreous.io import file_sha256, open_volume
+from vitreous.io import open_volume
 from vitreous.workflows.annotate.subject import Subject, open_subject
 from vitreous.workflows.annotate.work import Work
+from vitreous.workflows.average.particles import SAME
 from vitreous.workflows.judge.independence import Likeness, likeness_of
 
-SAME = 1e-3  # relative difference of voxel spacings that comes from rounding
 MOST_SHARED = (
     0.15  # of noise: independent ones had 0.07 at the most, a fifth of the same noise 0.18 at the least
 )
@@ -52,10 +53,13 @@ def copies_of(work: Work, unseen: Subject | None) -> Copies:
     return Copies(*pair, (subject.finer(), unseen.finer()), pair)
 
 
-def check_header(path: Path, work: Work) -> None:
-    """Raise InputError if a tomogram is the first one, or has another shape or voxel spacing."""
+def check_header(path: Path, work: Work, digests: Mapping[str, str]) -> None:
+    """Raise InputError if a tomogram is the first one, or has another shape or voxel spacing.
+
+    `digests`: SHA-256 of both files, by path.
+    """
     first, remedy = work.request.input, "give a tomogram of the same voxels"
-    if first.resolve() == path.resolve() or file_sha256(first) == file_sha256(path):
+    if digests[str(first)] == digests[str(path)]:
         text = "--unseen is the very tomogram that the picks were found in"
         raise InputError(text, path=path, remedy="give the other half, or leave it out")
     volume = open_volume(path, voxel_spacing_angstrom=work.request.voxel_size_angstrom)
